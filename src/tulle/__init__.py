@@ -1,0 +1,109 @@
+"""Tulle, a data mesh: `tulle.load("weather/hourly")`, `tulle.sql("select ...")`, `tulle.connect()`.
+
+Nothing is loaded before it is used: importing this package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tulle.client.answer import Answer
+    from tulle.client.changes import Change, Changes
+    from tulle.client.mesh import Mesh, connect
+    from tulle.client.session import (
+        changes,
+        describe,
+        explain,
+        history,
+        lift,
+        lineage,
+        load,
+        log,
+        logs,
+        read,
+        retract,
+        run,
+        search,
+        sql,
+        status,
+        token,
+        wait,
+    )
+    from tulle.errors import TulleError
+    from tulle.product.reading import Predicate
+    from tulle.times import LATEST, Moment, Period
+
+_SESSION = "tulle.client.session"
+_HOMES = {
+    "Answer": "tulle.client.answer",
+    "Change": "tulle.client.changes",
+    "Changes": "tulle.client.changes",
+    "LATEST": "tulle.times",
+    "Mesh": "tulle.client.mesh",
+    "Moment": "tulle.times",
+    "Period": "tulle.times",
+    "Predicate": "tulle.product.reading",
+    "TulleError": "tulle.errors",
+    "changes": _SESSION,
+    "connect": "tulle.client.mesh",
+    "describe": _SESSION,
+    "explain": _SESSION,
+    "history": _SESSION,
+    "lift": _SESSION,
+    "lineage": _SESSION,
+    "load": _SESSION,
+    "log": _SESSION,
+    "logs": _SESSION,
+    "read": _SESSION,
+    "retract": _SESSION,
+    "run": _SESSION,
+    "search": _SESSION,
+    "sql": _SESSION,
+    "status": _SESSION,
+    "token": _SESSION,
+    "wait": _SESSION,
+}
+
+__all__ = [
+    "LATEST",
+    "Answer",
+    "Change",
+    "Changes",
+    "Mesh",
+    "Moment",
+    "Period",
+    "Predicate",
+    "TulleError",
+    "changes",
+    "connect",
+    "describe",
+    "explain",
+    "history",
+    "lift",
+    "lineage",
+    "load",
+    "log",
+    "logs",
+    "read",
+    "retract",
+    "run",
+    "search",
+    "sql",
+    "status",
+    "token",
+    "wait",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tulle' has no attribute {name!r}")
+    found = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,1 @@
+"""Reaches any port from outside, as any reader does."""

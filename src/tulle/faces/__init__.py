@@ -1,0 +1,1 @@
+"""Text and HTML in and out. No decisions."""

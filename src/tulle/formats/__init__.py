@@ -1,0 +1,1 @@
+"""The only room that knows documents from outside: manifests, wire answers, SQL text, descriptors."""

@@ -1,0 +1,1 @@
+"""Verbs on all products, which it sees only through the client."""

@@ -1,0 +1,1 @@
+"""Decisions, pure: (request, rules) -> verdict with reasons and obligations."""

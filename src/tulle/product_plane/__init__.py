@@ -1,0 +1,1 @@
+"""Verbs on one product, one per file: plan, then apply."""

@@ -1,0 +1,1 @@
+"""The bitemporal log: append-only tables with two times, one ledger per product that is the commit."""
