@@ -57,7 +57,7 @@ class Commands:
 
     def rows(self, sql: str, *words: str) -> list[dict[str, Any]]:
         """The rows that `tulle sql` gives."""
-        rows: list[dict[str, Any]] = self.json("sql", sql, *words)
+        rows: list[dict[str, Any]] = self.json("sql", sql, *words)["rows"]
         return rows
 
 

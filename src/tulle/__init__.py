@@ -9,8 +9,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
     from tulle.client.answer import Answer
-    from tulle.client.changes import Change, Changes
     from tulle.client.mesh import Mesh, connect
     from tulle.client.session import (
         changes,
@@ -32,19 +32,13 @@ if TYPE_CHECKING:
         wait,
     )
     from tulle.errors import TulleError
-    from tulle.product.reading import Predicate
-    from tulle.times import LATEST, Moment, Period
+    from tulle.times import Moment
 
 _SESSION = "tulle.client.session"
 _HOMES = {
     "Answer": "tulle.client.answer",
-    "Change": "tulle.client.changes",
-    "Changes": "tulle.client.changes",
-    "LATEST": "tulle.times",
     "Mesh": "tulle.client.mesh",
     "Moment": "tulle.times",
-    "Period": "tulle.times",
-    "Predicate": "tulle.product.reading",
     "TulleError": "tulle.errors",
     "changes": _SESSION,
     "connect": "tulle.client.mesh",
@@ -67,14 +61,9 @@ _HOMES = {
 }
 
 __all__ = [
-    "LATEST",
     "Answer",
-    "Change",
-    "Changes",
     "Mesh",
     "Moment",
-    "Period",
-    "Predicate",
     "TulleError",
     "changes",
     "connect",
@@ -98,6 +87,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("tulle")
     if name not in _HOMES:
         raise AttributeError(f"module 'tulle' has no attribute {name!r}")
     found = getattr(importlib.import_module(_HOMES[name]), name)

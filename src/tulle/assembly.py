@@ -96,6 +96,7 @@ def host(site: Site, report: int | None) -> None:
         Host([*own, *find()], rescan=lambda: [*own, *find()], note=_note).run()
     finally:
         running.withdraw(site.state, os.getpid())
+        shutil.rmtree(site.issuer_socket.parent, ignore_errors=True)
         shutil.rmtree(site.state / "names", ignore_errors=True)
 
 
@@ -183,7 +184,7 @@ def _mesh_plane(site: Site) -> None:
 
     listening = listen(0)
     asked = Mesh.at(Place(site.mesh_id, site.address, site.state, site.issuer_socket), "service:mesh-plane")
-    app = mesh_app(Index(asked), site.verifier().verify)
+    app = mesh_app(Index(asked, site.state / "mesh_plane.json"), site.verifier().verify)
     record = _record(site, None, site.state, "serving")
     site.names.register(MESH_PLANE, {**record, "door": address_of(listening), "pid": os.getpid()})
     serve(app, listening)

@@ -23,7 +23,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from tests.waiting import eventually
-from tulle.errors import NotThere, TulleError, Unavailable, Unidentified
+from tulle.errors import Denied, NotThere, TulleError, Unavailable, Unidentified
 from tulle.formats.answers import MEDIA, accepted, answer_chunks, stamp_headers
 from tulle.formats.events import change_events
 from tulle.formats.guard import guard
@@ -52,6 +52,7 @@ class Product:
     stumble: int = 0
     hang_up_after: int | None = None
     leaving: bool = False
+    deny: bool = False
 
     @property
     def published(self) -> Moment:
@@ -103,6 +104,8 @@ class Door:
         token = request.headers.get("authorization", "").removeprefix("Bearer ")
         if not token or token in self.product.refuse_token:
             raise Unidentified("E311", "the token is not accepted")
+        if self.product.deny:
+            raise Denied("E301", "no access")
         if self.product.stumble:
             self.product.stumble -= 1
             raise Unavailable("E006", "starting")
@@ -111,7 +114,12 @@ class Door:
         columns = [{"name": name, "type": kind} for name, kind in self.product.columns.items()]
         output = {"name": self.product.port, "port": f"{self.product.port}@1", "version": "1.0.0", "columns": columns}
         inputs = [{"name": name, "kind": "product", "from": f"{name}:rows@1"} for name in self.product.inputs]
-        document = {"product": self.product.name, "purpose": f"about {self.product.name}", "team": "t", "inputs": inputs}
+        document = {
+            "product": self.product.name,
+            "purpose": f"about {self.product.name}",
+            "team": "t",
+            "inputs": inputs,
+        }
         return JSONResponse(document | {"outputs": [output]})
 
     async def clock(self, _: Request) -> Response:
@@ -130,7 +138,9 @@ class Door:
             await asyncio.sleep(float(request.query_params["wait"]))
             raise Unavailable("E074", f"{self.product.name} has not seen {seen}")
         reached = {name: [str(old), str(new)] for name, old, new in self.product.ancestors}
-        return JSONResponse({"product": self.product.name, "moment": str(self.product.published), "provenance": reached})
+        return JSONResponse(
+            {"product": self.product.name, "moment": str(self.product.published), "provenance": reached}
+        )
 
     async def rows(self, request: Request) -> Response:
         port, form = split_format(request.path_params["port"])
@@ -152,7 +162,7 @@ class Door:
 
     async def _stream(self, since: Moment) -> AsyncIterator[bytes]:
         sent, last = 0, self.product.hang_up_after
-        yield ": here\n\n".encode()
+        yield b": here\n\n"
         while not self.product.leaving:
             for when, _ in list(self.product.states):
                 if when <= since:

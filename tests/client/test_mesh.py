@@ -189,7 +189,9 @@ def test_a_product_that_cannot_begin_says_why_at_once(mesh, doors, tmp_path):
 
 def test_a_change_is_sent_once(mesh, doors):
     product = doors["weather/hourly"].product
-    assert mesh.retract("weather/hourly", {"origin": "EWR", "day": dt.date(2013, 1, 1)}, "sensor fault")["retracted"] == 1
+    assert (
+        mesh.retract("weather/hourly", {"origin": "EWR", "day": dt.date(2013, 1, 1)}, "sensor fault")["retracted"] == 1
+    )
     assert product.retracted == [{"where": {"origin": "EWR", "day": "2013-01-01"}, "reason": "sensor fault"}]
     product.stumble = 1
     with pytest.raises(Unavailable):

@@ -4,7 +4,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tulle.formats.events import STILL_HERE, EventReader, change_events, event, moved
+from tulle.formats.events import STILL_HERE, Event, EventReader, change_events, event, moved
 from tulle.times import Moment
 
 CHANGES = pa.table(
@@ -49,7 +49,8 @@ def test_events_are_the_same_however_the_bytes_are_cut(cuts, end):
     data = (text + event("last", {})).replace("\n", end).encode()
     whole = EventReader()
     expected = list(whole.feed(data + b"\n"))
-    reader, got, start = EventReader(), [], 0
+    reader, start = EventReader(), 0
+    got: list[Event] = []
     for cut in cuts:
         got += reader.feed(data[start : start + cut])
         start += cut

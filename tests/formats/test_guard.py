@@ -282,7 +282,9 @@ def test_columns_that_the_query_makes_are_no_misspellings():
 
 
 def test_a_common_table_out_of_its_reach_finds_nothing(engine):
-    statement = guard("select * from (with sqlite_master as (select 1 as x) select x from sqlite_master) y, rows", PORTS)
+    statement = guard(
+        "select * from (with sqlite_master as (select 1 as x) select x from sqlite_master) y, rows", PORTS
+    )
     assert "sqlite_master" not in statement.sql.replace('AS "sqlite_master"', "")
     beyond = guard("select * from (with duckdb_views as (select 1) select 1) y, duckdb_views, rows", PORTS)
     with pytest.raises(duckdb.CatalogException):

@@ -15,7 +15,13 @@ from tulle.uris import parse_port
 
 WEATHER, DAILY = parse_port("weather/hourly"), parse_port("punctuality/daily:rows@1")
 SCHEMAS = {
-    WEATHER: {"origin": "string", "time_hour": "timestamp", "wind": "double", "visib": "int32", "actual_time": "timestamp"},
+    WEATHER: {
+        "origin": "string",
+        "time_hour": "timestamp",
+        "wind": "double",
+        "visib": "int32",
+        "actual_time": "timestamp",
+    },
     DAILY: {"origin": "string", "day": "date", "flights": "int64", "actual_time": "timestamp"},
 }
 
@@ -25,7 +31,9 @@ def planned(text: str):
 
 
 def test_products_become_local_tables_under_their_own_names():
-    query = parse('select hourly.wind, weather.hourly.origin from weather.hourly join punctuality."daily:rows@1" d using (origin)')
+    query = parse(
+        'select hourly.wind, weather.hourly.origin from weather.hourly join punctuality."daily:rows@1" d using (origin)'
+    )
     assert [(s.local, s.address) for s in query.sources] == [("_t0", WEATHER), ("_t1", DAILY)]
     assert '"_t0" AS "hourly"' in query.sql
     assert '"hourly"."origin"' in query.sql
@@ -40,7 +48,9 @@ def test_names_fold_case_unless_quoted():
 
 def test_the_same_port_twice_is_one_source_at_two_times_two():
     assert len(parse("select 1 from weather.hourly a, weather.hourly b").sources) == 1
-    text = "select 1 from weather.hourly a join weather.hourly for system_time as of '2013-03-01T00:00Z' b using (origin)"
+    text = (
+        "select 1 from weather.hourly a join weather.hourly for system_time as of '2013-03-01T00:00Z' b using (origin)"
+    )
     query = parse(text)
     assert [s.as_of for s in query.sources] == [LATEST, parse_moment("2013-03-01")]
     assert query.timed
@@ -135,7 +145,7 @@ def test_what_only_looks_wrong_is_let_through(text):
 
 def test_needed_columns_and_conditions():
     plan = planned(
-        "select h.origin, avg(wind) from weather.hourly h join punctuality.\"daily:rows@1\" d on d.origin = h.origin"
+        'select h.origin, avg(wind) from weather.hourly h join punctuality."daily:rows@1" d on d.origin = h.origin'
         " where wind > 5 and h.time_hour between '2013-02-12' and '2013-02-12T08:00Z' and 3 >= flights"
         " and d.day in (date '2013-02-12') and d.origin is not null group by 1"
     )
@@ -168,7 +178,7 @@ def test_a_query_that_only_counts_gets_one_column(text):
         "select h from weather.hourly h",
         "select h.* exclude (wind) from weather.hourly h",
         "select columns('w.*') from weather.hourly",
-        "select origin from weather.hourly natural join punctuality.\"daily:rows@1\"",
+        'select origin from weather.hourly natural join punctuality."daily:rows@1"',
         "select a from weather.hourly h(a, b, c, d, e)",
     ],
 )
@@ -179,7 +189,7 @@ def test_a_whole_row_needs_all_columns(text):
 @pytest.mark.parametrize(
     "text",
     [
-        "select 1 from punctuality.\"daily:rows@1\" d asof join weather.hourly h on d.actual_time >= h.time_hour where h.wind > 5",
+        'select 1 from punctuality."daily:rows@1" d asof join weather.hourly h on d.actual_time >= h.time_hour where h.wind > 5',
         "select 1 from weather.hourly h tablesample 10 rows where wind > 5",
         "select 1 from weather.hourly where wind > 5 union all select 2 from weather.hourly",
         "select 1 from weather.hourly where wind > 5 or visib = 1",
@@ -202,13 +212,19 @@ def test_a_misspelt_column_is_found_before_anything_is_fetched():
     assert "Did you mean wind?" in lost.value.why
     assert "^^^" in lost.value.why
     with pytest.raises(NotThere):
-        planned("with d as (select dya from punctuality.\"daily:rows@1\") select * from d, weather.hourly")
+        planned('with d as (select dya from punctuality."daily:rows@1") select * from d, weather.hourly')
     planned("select x.foo from (select wind as foo from weather.hourly) x")
     planned("select n from weather.hourly, (values (1)) v(n)")
 
 
 ROWS = {
-    WEATHER: pa.table({"origin": ["EWR", "JFK", None, "EWR"], "wind": [1.0, None, 3.0, 9.0], "visib": pa.array([1, 2, 3, None], pa.int32())}),
+    WEATHER: pa.table(
+        {
+            "origin": ["EWR", "JFK", None, "EWR"],
+            "wind": [1.0, None, 3.0, 9.0],
+            "visib": pa.array([1, 2, 3, None], pa.int32()),
+        }
+    ),
     DAILY: pa.table({"origin": ["EWR", "LGA", None], "flights": pa.array([1, 2, 3], pa.int64())}),
 }
 SMALL = {

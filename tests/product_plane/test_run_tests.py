@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,9 +8,18 @@ import pytest
 from tulle.errors import InvalidManifest
 from tulle.product_plane.init import apply, plan_init
 from tulle.product_plane.test import Outcome, run_tests
+from tulle.transformation.run import Workshop
 from tulle.uris import ProductName
+from tulle.utility_plane.nursery import Nursery
 
 NAME = ProductName("my", "hello")
+
+
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[Nursery]:
+    started = Workshop.nursery()
+    yield started
+    started.stop()
 
 
 @pytest.fixture
@@ -18,9 +28,9 @@ def hello(tmp_path: Path) -> Path:
     return tmp_path / "my/hello"
 
 
-def cases(folder: Path, text: str) -> Outcome:
+def cases(folder: Path, text: str, nursery: Nursery | None = None) -> Outcome:
     (folder / "tests/cases.yaml").write_text(text, encoding="utf-8")
-    return run_tests(folder)
+    return run_tests(folder, nursery)
 
 
 def test_the_product_that_init_writes_passes_its_own_test(hello):
@@ -28,7 +38,7 @@ def test_the_product_that_init_writes_passes_its_own_test(hello):
     assert (tested.product, tested.passed, len(tested.cases)) == ("my/hello", True, 1)
 
 
-def test_a_case_that_fails_says_where_and_how_rows_differ(hello):
+def test_a_case_that_fails_says_where_and_how_rows_differ(hello, nursery):
     tested = cases(
         hello,
         """\
@@ -40,6 +50,7 @@ cases:
     given: {}
     expect: {rows: []}
 """,
+        nursery,
     )
     assert [case.passed for case in tested.cases] == [False, True]
     failed = tested.failed[0]
@@ -47,13 +58,13 @@ cases:
     assert failed.where.endswith("tests/cases.yaml:2:5")
 
 
-def test_a_case_may_expect_an_error(hello):
+def test_a_case_may_expect_an_error(hello, nursery):
     twice = "[{id: 1, said: a, said_at: 2026-01-01}, {id: 1, said: b, said_at: 2026-01-01}]"
     text = f"cases:\n  - {{name: twice, given: {{files: {twice}}}, fails: E032}}\n"
-    assert cases(hello, text).passed
-    tested = cases(hello, text.replace("E032", "E033"))
+    assert cases(hello, text, nursery).passed
+    tested = cases(hello, text.replace("E032", "E033"), nursery)
     assert "more than once in one batch" in tested.failed[0].message
-    tested = cases(hello, text.replace("id: 1, said: b", "id: 2, said: b"))
+    tested = cases(hello, text.replace("id: 1, said: b", "id: 2, said: b"), nursery)
     assert tested.failed[0].message == "expected to fail with E032, and did not"
 
 
@@ -129,12 +140,12 @@ FROM hello JOIN other ON other.day = hello.said_at::DATE GROUP BY ALL
 """
 
 
-def test_inputs_that_are_products_need_no_mesh(hello):
+def test_inputs_that_are_products_need_no_mesh(hello, nursery):
     folder = hello.parent / "after"
     (folder / "tests").mkdir(parents=True)
     (folder / "product.yaml").write_text(AFTER, encoding="utf-8")
     (folder / "count.sql").write_text(SQL, encoding="utf-8")
-    tested = cases(folder, CASE)
+    tested = cases(folder, CASE, nursery)
     assert tested.passed, tested.failed[0].message
 
 
@@ -158,10 +169,10 @@ FILES = {
 
 
 @pytest.mark.parametrize("content", FILES.values(), ids=FILES)
-def test_a_product_from_a_file_passes_its_own_test(tmp_path, content):
+def test_a_product_from_a_file_passes_its_own_test(tmp_path, content, nursery):
     source = tmp_path / "file.csv"
     source.write_bytes(content)
     apply(plan_init(NAME, tmp_path / "my/file", source))
-    tested = run_tests(tmp_path / "my/file")
+    tested = run_tests(tmp_path / "my/file", nursery)
     assert tested.cases
     assert tested.passed, tested.failed[0].message

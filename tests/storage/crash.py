@@ -21,7 +21,7 @@ class Ends:
 
     def __call__(self, step: str) -> None:
         if self.armed and self._left == 0:
-            print(step, flush=True)
+            os.write(1, f"{step}\n".encode())
             os._exit(9)
         self._left -= self.armed
 
@@ -33,7 +33,7 @@ def commit_and_end(folder: Path, at: int) -> None:
         log.commit(write(5, 6, wind=11.0), RUN)
         ends.armed = True
         log.commit({"rows@1": Write(hours(5, 20, wind=12.0)), "early@2": Write(hours(0, 3))}, RUN)
-    print("whole", flush=True)
+    os.write(1, b"whole\n")
     os._exit(0)
 
 

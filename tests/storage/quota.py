@@ -13,6 +13,10 @@ from tests.storage.rows import RUN, open_log, winds, write
 from tulle.errors import Unavailable
 
 
+def say(what: object) -> None:
+    sys.stdout.write(f"{what}\n")
+
+
 def main(folder: str) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     with open_log(Path(folder)) as log:
@@ -23,10 +27,10 @@ def main(folder: str) -> None:
                 log.commit(write(10, 15), RUN)
             except Unavailable as refused:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
-                print(refused.code)
-        print(len(winds(log)))
+                say(refused.code)
+        say(len(winds(log)))
         log.commit(write(10, 15), RUN)
-        print(len(winds(log)))
+        say(len(winds(log)))
 
 
 if __name__ == "__main__":

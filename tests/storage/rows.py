@@ -26,7 +26,7 @@ def open_log(folder: Path, *, wall: Callable[[], Moment] | None = None, steps: C
     return Log.open(folder, [SHAPE, OTHER], wall=wall or (lambda: START), steps=steps)
 
 
-def hours(first: int, last: int, wind: float = 10.0, place: str = "EWR") -> pa.Table:
+def hours(first: int, last: int, wind: float | None = 10.0, place: str = "EWR") -> pa.Table:
     """One reading an hour."""
     rows = [{"place": place, "wind": wind, "actual_time": Moment(hour * HOUR)} for hour in range(first, last)]
     return rows_table(rows, fact_schema(SHAPE))

@@ -2,7 +2,8 @@
 
 A line at the margin is a step, the lines below it are its facts, `name day n` (`-` for no value).
 
-    put at MOMENT [for everything | for DAY DAY...]     retract at MOMENT     stand retracted at MOMENT     lift at MOMENT
+    put at MOMENT [for everything | for DAY DAY...]
+    retract at MOMENT     stand retracted at MOMENT     lift at MOMENT
     read [in A..B] [as of MOMENT]     state on DAY [as of MOMENT]     history     standing
     [every] change[s] since MOMENT [until MOMENT]
 """
@@ -13,8 +14,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import pyarrow as pa
 import pytest
 
 from tests.storage.model import facts_table, identities_table, rows_of, rows_table
@@ -22,8 +24,6 @@ from tulle.storage.columns import INSTANT
 from tulle.storage.log import Log
 from tulle.storage.shapes import EVERYTHING, Everything, Story, TableShape, Write
 from tulle.times import Moment, Period, parse_at, parse_moment
-
-import pyarrow as pa  # isort: skip
 
 CASES = sorted((Path(__file__).parents[1] / "cases" / "bitemporal").glob("*.txt"))
 
@@ -61,7 +61,7 @@ class Runner:
     """One case over one log; its wall clock says what the case says."""
 
     def __init__(self, folder: Path, table: Step) -> None:
-        kind = "state" if table.words.split()[1] == "state" else "events"
+        kind: Literal["events", "state"] = "state" if table.words.split()[1] == "state" else "events"
         self.shape = TableShape("rows@1", (("name", "VARCHAR"), ("n", "BIGINT")), ("name",), facts=kind)
         self.wall = Moment(0)
         self.log = Log.open(folder, [self.shape], wall=lambda: self.wall)

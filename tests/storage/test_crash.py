@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from deltalake import DeltaTable
 
-from tests.storage.model import oracle
 from tests.storage.model import oracle, rows_of
 from tests.storage.rows import RUN, SHAPE, START, hours, open_log, winds, write
 from tulle.errors import TulleError, Unavailable

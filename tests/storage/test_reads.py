@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import polars
+import polars as pl
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
@@ -329,9 +329,9 @@ def test_delta_readers_agree(tmp_path: Path) -> None:
     assert sum(adds["num_records"].to_pylist()) == 172
     told = {name for name in adds.column_names if name.startswith("min.") and adds[name].null_count < len(adds)}
     assert told == {"min.actual_time", "min.processing_time", "min._row_id"}
-    rows = polars.scan_delta(str(table)).filter(polars.col("_op") == 0)
-    gone = polars.scan_delta(str(table)).filter(polars.col("_supersedes").is_not_null()).select("_supersedes")
-    found = rows.join(gone, left_on="_row_id", right_on="_supersedes", how="anti").select(polars.col("wind").sum())
+    rows = pl.scan_delta(str(table)).filter(pl.col("_op") == 0)
+    gone = pl.scan_delta(str(table)).filter(pl.col("_supersedes").is_not_null()).select("_supersedes")
+    found = rows.join(gone, left_on="_row_id", right_on="_supersedes", how="anti").select(pl.col("wind").sum())
     assert found.collect().item() == now
 
 

@@ -85,7 +85,12 @@ def test_readers_see_nothing_of_a_commit_in_flight_and_wait_for_one_they_ask_bey
         assert winds(log) == []
         assert winds(log, START) == []
         answered: list[int] = []
-        asking = threading.Thread(target=lambda: (log.close_until(START), answered.append(len(winds(log, START)))))
+
+        def ask() -> None:
+            log.close_until(START)
+            answered.append(len(winds(log, START)))
+
+        asking = threading.Thread(target=ask)
         asking.start()
         assert not answered
         held.go.set()

@@ -107,13 +107,17 @@ class Answer:
     def __repr__(self) -> str:
         names, lines = list(self.columns), _shown(self._rows)
         widths = [max(len(cell) for cell in column) for column in zip(names, *lines, strict=True)]
-        table = ["  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in (names, *lines)]
+        table = [
+            "  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in (names, *lines)
+        ]
         more = len(self) - len(lines)
         return "\n".join([*table, *([f"… {more:,} more"] if more > 0 else []), *self._notes()])
 
     def _repr_html_(self) -> str:
         head = "".join(f"<th>{escape(name)}</th>" for name in self.columns)
-        body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in line)}</tr>" for line in _shown(self._rows))
+        body = "".join(
+            f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in line)}</tr>" for line in _shown(self._rows)
+        )
         notes = "<br>".join(escape(note) for note in self._notes())
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><small>{notes}</small>"
 

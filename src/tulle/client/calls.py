@@ -12,8 +12,8 @@ import json
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import IO, Any, cast
+from dataclasses import dataclass, field, replace
+from typing import IO, Any, Self, TypeVar, cast
 from urllib.parse import quote, urlencode, urlsplit
 
 import pyarrow as pa
@@ -29,6 +29,7 @@ PATIENCE = 10.0
 """How many seconds a door may be away before the caller is told."""
 _CONNECT = 5.0
 _ANSWER = 600.0
+T = TypeVar("T")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 
 
@@ -59,7 +60,7 @@ class Reply:
         self._connection, self._line, self.response = connection, line, response
         self.headers = response.headers
 
-    def __enter__(self) -> Reply:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -115,23 +116,21 @@ class Calls:
 
     def rows(self, call: Call) -> tuple[pa.Table, Stamp]:
         """The rows that answer `call`, as Arrow."""
-        asked = Call(
-            call.path, call.target, call.pairs, call.body, {**call.headers, "Accept": ARROW}, call.safe, call.seconds
-        )
+        asked = replace(call, headers={**call.headers, "Accept": ARROW})
         return self._whole(asked, lambda reply: reply.arrow())
 
     def open(self, call: Call) -> Reply:
         """The answer to `call`, begun. Raises the error that the door answered, or `Unavailable` E006."""
         return self._patiently(call, lambda: self._once(call))
 
-    def _whole(self, call: Call, read: Callable[[Reply], Any]) -> Any:
-        def attempt() -> Any:
+    def _whole(self, call: Call, read: Callable[[Reply], T]) -> T:
+        def attempt() -> T:
             with self._once(call) as reply:
                 return read(reply)
 
         return self._patiently(call, attempt)
 
-    def _patiently(self, call: Call, attempt: Callable[[], Any]) -> Any:
+    def _patiently(self, call: Call, attempt: Callable[[], T]) -> T:
         """Tries again while a door restarts; renews, once, a token that is not accepted any more."""
         give_up, pause, renewed = time.monotonic() + self.patience, _FIRST_PAUSE, False
         while True:
@@ -189,9 +188,7 @@ class _NotSent(Exception):
         self.error = error
 
 
-def _asked(
-    connection: http.client.HTTPConnection, prefix: str, call: Call, token: str
-) -> http.client.HTTPResponse:
+def _asked(connection: http.client.HTTPConnection, prefix: str, call: Call, token: str) -> http.client.HTTPResponse:
     headers = {"Accept": "application/json", "Authorization": f"Bearer {token}", **call.headers}
     body = None
     if call.body is not None:

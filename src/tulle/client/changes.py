@@ -12,7 +12,7 @@ from tulle.times import Moment, parse_moment
 
 @dataclass(frozen=True)
 class Change:
-    """One change. `op` is insert, correct or retract; `cursor` is the moment to give as `since` to go on without loss."""
+    """One change. `op` is insert, correct or retract; `cursor`, given as `since`, goes on after it without loss."""
 
     op: str
     before: Mapping[str, Any] | None

@@ -7,13 +7,12 @@ are joined in an embedded engine that can reach nothing else. The same statement
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from tulle.client.together import side_by_side
 from tulle.errors import TulleError, UsageError
 from tulle.formats.sql import Columns, Query, Source, qualify
 from tulle.product.reading import Provenance, Read, Stamp
@@ -22,11 +21,6 @@ from tulle.uris import PortAddress, ProductName
 
 if TYPE_CHECKING:
     import duckdb
-
-AT_ONCE = 8
-"""How many doors are asked side by side."""
-
-T, R = TypeVar("T"), TypeVar("R")
 
 
 class Reader:
@@ -42,7 +36,7 @@ class Reader:
 
 
 def cross(query: Query, as_of: AsOf, at: At, seen: Moment, reader: Reader) -> tuple[pa.Table, Stamp, tuple[Stamp, ...]]:
-    """The rows of `query`, their stamp, and the stamps of the ports it read. `seen` is the newest moment seen before."""
+    """The rows of `query`, their stamp, and those of the ports it read. `seen` is the newest moment seen before."""
     if not query.sources:
         raise UsageError("E202", "the statement reads no product", fix="select * from domain.product limit 5")
     addresses = list(dict.fromkeys(source.address for source in query.sources))
@@ -55,14 +49,6 @@ def cross(query: Query, as_of: AsOf, at: At, seen: Moment, reader: Reader) -> tu
     stamps = tuple(stamp for _, stamp in delivered)
     rows = _joined(planned, tables)
     return rows, _stamp(stamps, pinned, rows), stamps
-
-
-def side_by_side(do: Callable[[T], R], items: Sequence[T]) -> list[R]:
-    """What `do` makes of each item, asked at the same time, in order. The first error is raised."""
-    if len(items) < 2:
-        return [do(item) for item in items]
-    with ThreadPoolExecutor(min(AT_ONCE, len(items)), thread_name_prefix="tulle-read") as pool:
-        return list(pool.map(do, items))
 
 
 def merged(stamps: Iterable[Stamp]) -> Provenance:
@@ -123,23 +109,3 @@ def _stamp(stamps: Sequence[Stamp], moment: Moment, rows: pa.Table) -> Stamp:
     warnings = tuple(dict.fromkeys(f"{stamp.port}: {warning}" for stamp in stamps for warning in stamp.warnings))
     ports = ", ".join(dict.fromkeys(stamp.port for stamp in stamps))
     return Stamp(ports, moment, merged(stamps), "", rows.num_rows, "", warnings)
-
-
-class Seen:
-    """The newest moments that this reader has seen, so that no later answer is older."""
-
-    def __init__(self) -> None:
-        self._moments: dict[str, Moment] = {}
-        self._lock = threading.Lock()
-
-    def note(self, stamp: Stamp) -> None:
-        """Remembers the moments of an answer: its ports', and those it was made from."""
-        products = {part.strip().partition(":")[0] for part in stamp.port.split(",")}
-        with self._lock:
-            for product in products:
-                self._moments[product] = max(stamp.moment, self._moments.get(product, stamp.moment))
-
-    def newest(self, products: Iterable[ProductName]) -> Moment:
-        """The newest moment at which any of `products` was seen."""
-        with self._lock:
-            return max((self._moments.get(str(product), Moment(0)) for product in products), default=Moment(0))

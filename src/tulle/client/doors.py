@@ -43,8 +43,10 @@ class Names(Protocol):
 
 
 def find_mesh(where: str | Path | None = None, start: Path | None = None) -> Place:
-    """The mesh that is meant: `where` (a folder or an address), else the one of the nearest tulle.yaml, else the one
-    that TULLE_MESH names, else the only one that runs. Raises `NotThere` E003 where there is none.
+    """The mesh that is meant. Raises `NotThere` E003 where there is none.
+
+    That is `where` (a folder or an address), else the one of the nearest tulle.yaml, else the one that TULLE_MESH
+    names, else the only one that runs.
     """
     if where:
         return _named(str(where))
@@ -90,7 +92,7 @@ class Doors:
         self.names, self.front_door = names, front_door
 
     def door(self, product: ProductName) -> str:
-        """Where to ask `product`. Raises `NotThere` E404 for an unknown one, `Unavailable` E006 while it has no door."""
+        """Where to ask `product`. Raises `NotThere` E404 for an unknown one, `Unavailable` E006 without a door."""
         record = self.names.resolve(str(product))
         if record is None:
             raise lost_product(str(product), self.names.all())
@@ -125,7 +127,9 @@ def is_loopback(address: str) -> bool:
 def _cannot_begin(product: ProductName, error: Mapping[str, str]) -> Unavailable:
     said = f"[{error.get('code', 'E000')}] {error.get('what', '')}"
     where, fix = error.get("where", ""), error.get("fix") or f"tulle status {product}"
-    told = Unavailable("E006", f"{product} cannot begin", where=where, why=f"{said}\n{error.get('why', '')}".strip(), fix=fix)
+    told = Unavailable(
+        "E006", f"{product} cannot begin", where=where, why=f"{said}\n{error.get('why', '')}".strip(), fix=fix
+    )
     told.retryable = False  # its files must change first
     return told
 

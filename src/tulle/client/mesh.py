@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
@@ -15,11 +16,11 @@ from tulle.client import operating
 from tulle.client.answer import Answer
 from tulle.client.calls import PATIENCE, Call, Calls
 from tulle.client.changes import Change, Changes, change_of_event
-from tulle.client.crossing import Reader, Seen, cross, side_by_side
 from tulle.client.doors import Doors, FolderNames, Place, find_mesh
 from tulle.client.follow import Follow
 from tulle.client.remote import FrontNames
 from tulle.client.sign_in import LIFE, SignIn
+from tulle.client.together import Seen, side_by_side
 from tulle.client.where import Where, predicates
 from tulle.errors import NotThere, TulleError
 from tulle.formats.questions import ChangeQuestion, as_at, change_pairs, port_path, read_pairs
@@ -41,10 +42,16 @@ class Mesh:
 
     @classmethod
     def at(
-        cls, place: Place, subject: str = "", teams: Sequence[str] | None = None, token: str = "", patience: float = PATIENCE
+        cls,
+        place: Place,
+        subject: str = "",
+        teams: Sequence[str] | None = None,
+        token: str = "",
+        patience: float = PATIENCE,
     ) -> Mesh:
-        """The mesh at `place`, asked as `subject`: by default the person at this machine."""
-        sign_in = SignIn(place.issuer_socket, subject, teams, token)
+        """The mesh at `place`, asked as `subject`: by default whoever TULLE_TOKEN speaks of, or the person here."""
+        given = token or ("" if subject else os.environ.get("TULLE_TOKEN", ""))
+        sign_in = SignIn(place.issuer_socket, subject, teams, given)
         if place.state is not None:
             doors = Doors(FolderNames(place.state / "names"), place.front_door)
             return cls(Calls(doors, sign_in, patience), sign_in, place.mesh)
@@ -99,7 +106,9 @@ class Mesh:
         """Rows of a port. `as_of`: as the mesh knew it then. `at`: as it was in the world then."""
         ordered = tuple(order.split(",")) if isinstance(order, str) else tuple(order or ())
         chosen = (columns,) if isinstance(columns, str) else tuple(columns or ())
-        question = Read(parse_port(address), parse_as_of(as_of), parse_at(at), chosen, predicates(where), ordered, limit)
+        question = Read(
+            parse_port(address), parse_as_of(as_of), parse_at(at), chosen, predicates(where), ordered, limit
+        )
         return self.read(question)
 
     def read(self, question: Read) -> Answer:
@@ -108,6 +117,7 @@ class Mesh:
 
     def sql(self, text: str, as_of: When | Latest | None = None, at: When | Period | None = None) -> Answer:
         """One SELECT over any products: `select ... from domain.product join domain."product:port@1" using (...)`."""
+        from tulle.client.crossing import Reader, cross
         from tulle.formats.sql import parse
 
         query, known, then = parse(text), parse_as_of(as_of), parse_at(at)
@@ -140,9 +150,7 @@ class Mesh:
             return self._followed(parse_port(address), question)
         return operating.listed(self.changed(address, start, until, every=every))
 
-    def changed(
-        self, address: str, since: When, until: When | Latest | None = None, *, every: bool = False
-    ) -> Answer:
+    def changed(self, address: str, since: When, until: When | Latest | None = None, *, every: bool = False) -> Answer:
         """The changes of one stretch of processing time as a table: `_change`, the row after, `before`."""
         question = ChangeQuestion(parse_moment(since), parse_as_of(until), every)
         read = Read(parse_port(address))
@@ -181,7 +189,7 @@ class Mesh:
         parked: bool = False,  # noqa: FBT001  # same
         since: When | None = None,
     ) -> dict[str, Any]:
-        """Runs a product again: over everything, over its parked batches, or from the inputs consumed since a moment."""
+        """Runs a product again: over everything, over parked batches, or from the inputs consumed since a moment."""
         body: dict[str, Any] = {"full": full, "parked": parked}
         if since is not None:
             body["since"] = str(parse_moment(since))
@@ -260,7 +268,9 @@ class Mesh:
             if name == "rows":
                 raise
             self._default_ports[port.product] = name
-            return self.calls.rows(Call(port_path(replace(port, port=name)) + tail, port.product, asked, headers=headers or {}))
+            return self.calls.rows(
+                Call(port_path(replace(port, port=name)) + tail, port.product, asked, headers=headers or {})
+            )
 
     def _at_its_door(self, product: ProductName, text: str, as_of: AsOf, at: When | Period | None) -> Answer | None:
         """The answer of the one product asked; None if its door does not take the statement, but the reader may."""
@@ -284,7 +294,9 @@ class Mesh:
         return Changes(_told(stream), lambda: stream.cursor or str(question.since), stream.close)
 
     def _control(self, port: PortAddress, verb: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        done: dict[str, Any] = self.calls.document(Call(f"/{port.product}/control/{verb}", port.product, body=body, safe=False))
+        done: dict[str, Any] = self.calls.document(
+            Call(f"/{port.product}/control/{verb}", port.product, body=body, safe=False)
+        )
         return done
 
     def _everywhere(self, product: ProductName, moment: str, seconds: float = 60.0) -> dict[str, Any]:
@@ -294,7 +306,9 @@ class Mesh:
         reached = side_by_side(waiting, below)
         return {str(name): document["moment"] for name, document in zip(below, reached, strict=True)}
 
-    def _product_document(self, product: ProductName, tail: str, pairs: Sequence[tuple[str, str]] = ()) -> dict[str, Any]:
+    def _product_document(
+        self, product: ProductName, tail: str, pairs: Sequence[tuple[str, str]] = ()
+    ) -> dict[str, Any]:
         document: dict[str, Any] = self.calls.document(Call(f"/{product}{tail}", product, pairs))
         return document
 
@@ -303,7 +317,9 @@ class Mesh:
         return document
 
 
-def connect(mesh: str | Path | None = None, token: str = "", subject: str = "", teams: Sequence[str] | None = None) -> Mesh:
+def connect(
+    mesh: str | Path | None = None, token: str = "", subject: str = "", teams: Sequence[str] | None = None
+) -> Mesh:
     """The mesh that is meant: a state folder or an address; else that of the nearest tulle.yaml, of TULLE_MESH, or the
     one that is running.
     """
@@ -313,5 +329,3 @@ def connect(mesh: str | Path | None = None, token: str = "", subject: str = "", 
 def _told(stream: Follow) -> Iterator[Change]:
     for event in stream:
         yield change_of_event(event)
-
-

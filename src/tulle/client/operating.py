@@ -20,7 +20,11 @@ LONGEST_WAIT = 60.0
 
 
 def asked(
-    port: PortAddress, where: Mapping[str, Any] | str, reason: str, expect: int | None, preview: bool  # noqa: FBT001  # as the verb has it
+    port: PortAddress,
+    where: Mapping[str, Any] | str,
+    reason: str,
+    expect: int | None,
+    preview: bool,  # noqa: FBT001  # as the verb has it
 ) -> dict[str, Any]:
     """The body of a retraction, or of the lifting of one."""
     facts = where if isinstance(where, str) else {name: scalar(value) for name, value in where.items()}

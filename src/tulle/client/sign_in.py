@@ -1,7 +1,6 @@
 """Who is asking: a token of the mesh's issuer, fetched over its Unix socket and kept until shortly before it expires.
 
-The socket answers to its own user only, so on a laptop nobody types a password. From elsewhere the token comes from the
-environment, `TULLE_TOKEN`.
+The socket answers to its own user only, so on a laptop nobody types a password. From elsewhere a token must be given.
 """
 
 from __future__ import annotations
@@ -30,10 +29,12 @@ _LONGEST = 65_536
 class SignIn:
     """Gives the token to ask with. Calling it is cheap; it may be called from any thread."""
 
-    def __init__(self, issuer: Path | None, subject: str = "", teams: Sequence[str] | None = None, token: str = "") -> None:
+    def __init__(
+        self, issuer: Path | None, subject: str = "", teams: Sequence[str] | None = None, token: str = ""
+    ) -> None:
         self._issuer, self._subject = issuer, subject or person()
         self._teams = ("*",) if teams is None and not subject else tuple(teams or ())
-        self._given = token or ("" if subject else os.environ.get("TULLE_TOKEN", ""))
+        self._given = token
         self._lock = threading.Lock()
         self._token, self._until = "", 0.0
 
@@ -55,7 +56,11 @@ class SignIn:
 
     def mint(self, subject: str = "", teams: Sequence[str] | None = None, seconds: int = LIFE) -> str:
         """A new token, of the caller unless another subject is named."""
-        request = {"op": "mint", "sub": subject or self._subject, "teams": list(self._teams if teams is None else teams)}
+        request = {
+            "op": "mint",
+            "sub": subject or self._subject,
+            "teams": list(self._teams if teams is None else teams),
+        }
         return str(self._asked({**request, "ttl": seconds})["token"])
 
     def code(self) -> str:
@@ -88,7 +93,9 @@ def ask_issuer(path: Path, request: Mapping[str, Any]) -> Mapping[str, Any]:
             data = _line(line)
         answer: Mapping[str, Any] = json.loads(data)
     except (OSError, ValueError) as problem:
-        raise Unavailable("E006", "the issuer of tokens does not answer", why=str(problem), fix="tulle status") from None
+        raise Unavailable(
+            "E006", "the issuer of tokens does not answer", why=str(problem), fix="tulle status"
+        ) from None
     if "error" in answer:
         raise from_document(answer["error"])
     return answer

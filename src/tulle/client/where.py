@@ -16,6 +16,8 @@ Where = Mapping[str, Any] | Iterable[Predicate] | None
 `{"wind_speed__gt": 20}`, is compared. Or predicates as they are.
 """
 
+_Text: type = str
+"""A text is no condition here, whatever types say: it is what people who think in SQL try first."""
 _OPERATORS = {"ne": "!=", "lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 
 
@@ -23,7 +25,7 @@ def predicates(where: Where) -> tuple[Predicate, ...]:
     """The conditions in `where`. Raises `UsageError` E011 for a text: SQL belongs in `sql`."""
     if where is None:
         return ()
-    if isinstance(where, str):
+    if isinstance(where, _Text):
         raise UsageError("E011", "where takes columns and values here", fix='where={"origin": "EWR"}')
     if isinstance(where, Mapping):
         return tuple(_predicate(name, value) for name, value in where.items())

@@ -11,6 +11,7 @@ import pyarrow as pa
 from tulle.container.journal import Run
 from tulle.container.parts import Bell, Condition, Parts
 from tulle.container.plan import Consume, Reached, Wait, merged, next_step
+from tulle.container.standing import look_again
 from tulle.container.upstream import Fetched, Upstream
 from tulle.container.worker import ATTEMPTS, OF_THE_DATA, published, stopwatch, summary
 from tulle.errors import CheckFailed, TulleError
@@ -184,10 +185,10 @@ class Derive:
         return entry
 
     def _told(self, run: Run, entry: Entry, took: Mapping[str, int], warnings: tuple[str, ...]) -> None:
-        if warnings or any(t.inserted or t.corrected or t.retracted for t in entry.tables.values()):
-            self._condition.warnings = tuple(warnings)
         published(self._parts, run, entry, took, warnings)
         self._bell.ring()
+        if warnings or self._condition.warnings:
+            look_again(self._parts, self._condition)
 
     def _broken(self, run: Run, step: Consume, broken: TulleError) -> None:
         """Nothing is published, the last good state is served.

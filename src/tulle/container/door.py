@@ -17,6 +17,7 @@ from tulle.container.parts import Bell, Condition, Parts
 from tulle.container.requests import bearer, body_of, most, number, refusal, unknown_address, written
 from tulle.container.serve import Serve
 from tulle.container.sidecar import Sidecar
+from tulle.container.standing import look_again
 from tulle.container.streams import Streams, streamed
 from tulle.container.worker import Worker
 from tulle.errors import NotThere, TulleError
@@ -146,6 +147,7 @@ class Door:
             asked = control.asked(body)
             done = await asyncio.wrap_future(self._worker.ask(lambda: act(self._parts, principal, asked)))
             self._bell.ring()
+            self._worker.ask(lambda: look_again(self._parts, self._condition))
             return JSONResponse(done)
 
         return answer

@@ -11,6 +11,7 @@ import pyarrow as pa
 from tulle.container.intake import Arrival, DropFolder
 from tulle.container.journal import Run
 from tulle.container.parts import Bell, Condition, Parts, shape_of
+from tulle.container.standing import look_again
 from tulle.container.worker import ATTEMPTS, OF_THE_DATA, published, stopwatch, summary
 from tulle.errors import CheckFailed, NotThere, TulleError
 from tulle.storage.shapes import EVERYTHING, Entry, Story, Write
@@ -126,9 +127,10 @@ class Ingest:
         return {table: Write(made.rows, scope=scope, kept=made.kept) for table, made in outputs.items()}
 
     def _told(self, run: Run, entry: Entry, took: Mapping[str, int], warnings: Iterable[str]) -> None:
-        self._condition.warnings = tuple(warnings)
         published(self._parts, run, entry, took, tuple(warnings))
         self._bell.ring()
+        if warnings or self._condition.warnings:
+            look_again(self._parts, self._condition)
 
     def _park(self, run: Run, arrival: Arrival, broken: TulleError) -> None:
         """The cursor moves on, so that later files are taken; the batch and the reason stay in the ledger."""

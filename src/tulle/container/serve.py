@@ -75,7 +75,8 @@ class Serve:
         log = self._parts.log
         published = log.published()
         if not isinstance(as_of, Moment):
-            return published, () if published.micros else (f"{self._parts.address} has not published anything yet",)
+            nothing = (f"{self._parts.address} has not published anything yet",)
+            return published, self._condition.warnings if published.micros else nothing
         if as_of > published:
             log.close_until(as_of)
         first = next(log.entries(), None)
@@ -107,8 +108,7 @@ class Serve:
     ) -> Stamp:
         sealed = self._parts.log.digest(rows) if digest else ""
         port = f"{self._parts.address}:{output.table}"
-        told = (*warnings, *self._condition.warnings)
-        return Stamp(port, moment, self.provenance(moment), sealed, rows.num_rows, output.version, told)
+        return Stamp(port, moment, self.provenance(moment), sealed, rows.num_rows, output.version, warnings)
 
     def _counted(self, rows: pa.Table) -> None:
         self._condition.count("reads")

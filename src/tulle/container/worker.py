@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 
 from tulle.container.journal import Run
 from tulle.container.parts import Condition, Parts
+from tulle.container.standing import look_again
 from tulle.errors import NotThere, TulleError, Unavailable
 from tulle.storage.shapes import Entry
 from tulle.times import Moment, parse_moment
@@ -92,6 +93,7 @@ class Worker(threading.Thread):
 
     def run(self) -> None:
         pause: float | None = 0.0
+        self.ask(lambda: look_again(self._parts, self._condition))
         while not self._stopping:
             self._wake.wait(pause)
             self._wake.clear()

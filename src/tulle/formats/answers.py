@@ -267,4 +267,3 @@ def _quoted(name: str) -> str:
 def _header_text(text: str) -> str:
     """A text that may stand in a header: ASCII, on one line."""
     return " ".join(text.split()).encode("ascii", "backslashreplace").decode()
-

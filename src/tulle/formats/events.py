@@ -19,7 +19,8 @@ from tulle.times import Moment
 
 STILL_HERE = ": still here\n\n"
 """Keeps a quiet line open."""
-_NOT_USER = ("_change", "before", "actual_time", "actual_until", "processing_time")
+_TIMES = ("actual_time", "actual_until", "processing_time")
+_NOT_USER = ("_change", "before", *_TIMES)
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,6 @@ class EventReader:
 def _change(row: dict[str, Any]) -> dict[str, Any]:
     op = row["_change"]
     after = {name: value for name, value in row.items() if name not in _NOT_USER}
-    times = {name: row[name] for name in ("actual_time", "actual_until", "processing_time") if name in row}
+    times: dict[str, Any] = {name: row[name] for name in _TIMES if name in row}
     before = row.get("before")
     return {"op": op, **times, "before": before, "after": None if op == "retract" else after}

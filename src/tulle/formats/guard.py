@@ -48,7 +48,9 @@ def guard(text: str, ports: Mapping[str, Iterable[str] | Mapping[str, str]]) -> 
 def _guarded(text: str, ports: Mapping[str, Mapping[str, str]]) -> Statement:
     marked = mark(text)
     if marked.times:
-        raise refused("FOR SYSTEM_TIME and FOR VALID_TIME are not taken at a product's door", fix="as_of=... and at=...")
+        raise refused(
+            "FOR SYSTEM_TIME and FOR VALID_TIME are not taken at a product's door", fix="as_of=... and at=..."
+        )
     tree = parsed(marked.text)
     _allowed(tree)
     tables = _bound(tree, ports, _common_tables(tree, ports))
@@ -104,11 +106,15 @@ def _bad_function(name: str) -> TulleError:
     if name.lower() in CHANGING:
         why = "An answer depends on the question and its two times only. Write the moment you mean."
         return refused(f"{name.lower()} gives another answer each time", why=why)
-    return refused(f"the function {name.lower()[:60]} is not allowed", why="tulle.sql over several products may use any.")
+    return refused(
+        f"the function {name.lower()[:60]} is not allowed", why="tulle.sql over several products may use any."
+    )
 
 
 def _spoken(kind: type[exp.Expr]) -> str:
-    return {"Placeholder": "a parameter", "Parameter": "a parameter", "Lock": "FOR UPDATE"}.get(kind.__name__, kind.__name__)
+    return {"Placeholder": "a parameter", "Parameter": "a parameter", "Lock": "FOR UPDATE"}.get(
+        kind.__name__, kind.__name__
+    )
 
 
 def _common_tables(tree: exp.Query, ports: Mapping[str, Mapping[str, str]]) -> dict[str, str]:

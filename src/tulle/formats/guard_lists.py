@@ -18,19 +18,16 @@ Window WindowSpec Filter IgnoreNulls RespectNulls WithinGroup LimitOptions Fetch
 
 _FUNCTIONS = """
 Count CountIf Sum Avg Min Max Median Mode Stddev StddevSamp StddevPop Variance VariancePop Corr CovarSamp CovarPop
-PercentileCont PercentileDisc Quantile ApproxQuantile ApproxDistinct ArgMax ArgMin First Last AnyValue LogicalAnd LogicalOr
-BitwiseAndAgg BitwiseOrAgg BitwiseXorAgg GroupConcat ArrayAgg Grouping RegrSlope RegrIntercept RegrR2 RegrCount Kurtosis
-Skewness
-RowNumber Rank DenseRank PercentRank CumeDist Ntile Lag Lead FirstValue LastValue NthValue
+PercentileCont PercentileDisc Quantile ApproxQuantile ApproxDistinct ArgMax ArgMin First Last AnyValue LogicalAnd
+LogicalOr BitwiseAndAgg BitwiseOrAgg BitwiseXorAgg GroupConcat ArrayAgg Grouping RegrSlope RegrIntercept RegrR2
+RegrCount Kurtosis Skewness RowNumber Rank DenseRank PercentRank CumeDist Ntile Lag Lead FirstValue LastValue NthValue
 Abs Round Ceil Floor Sign Sqrt Cbrt Exp Ln Log Pow Greatest Least Sin Cos Tan Asin Acos Atan Atan2 Degrees Radians Pi
-IsNan IsInf Trunc
-Coalesce Nullif Typeof
-Upper Lower Trim Length Substring Left Right Concat ConcatWs Replace Reverse StrPosition StartsWith EndsWith Contains
-SplitPart RegexpLike RegexpExtract RegexpReplace RegexpFullMatch MD5 SHA SHA2 Unicode Chr Translate Initcap
-Extract Year Month Day Week Quarter Hour Minute Second DayOfWeek DayOfMonth DayOfYear DayOfWeekIso Dayname Monthname
-DateTrunc TimestampTrunc DateDiff DateAdd DateSub TimeToStr StrToTime StrToDate TimeToUnix UnixToTime DateFromParts
-TimestampFromParts DateBin LastDay Date TsOrDsToDate TimestampDiff TimeStrToTime WeekOfYear YearOfWeek
-ArrayContains ArraySize
+IsNan IsInf Trunc Coalesce Nullif Typeof Upper Lower Trim Length Substring Left Right Concat ConcatWs Replace Reverse
+StrPosition StartsWith EndsWith Contains SplitPart RegexpLike RegexpExtract RegexpReplace RegexpFullMatch MD5 SHA SHA2
+Unicode Chr Translate Initcap Extract Year Month Day Week Quarter Hour Minute Second DayOfWeek DayOfMonth DayOfYear
+DayOfWeekIso Dayname Monthname DateTrunc TimestampTrunc DateDiff DateAdd DateSub TimeToStr StrToTime StrToDate
+TimeToUnix UnixToTime DateFromParts TimestampFromParts DateBin LastDay Date TsOrDsToDate TimestampDiff TimeStrToTime
+WeekOfYear YearOfWeek ArrayContains ArraySize
 """
 
 PARTS: frozenset[type[exp.Expr]] = frozenset(getattr(exp, name) for name in _PARTS.split())

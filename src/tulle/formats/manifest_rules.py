@@ -33,6 +33,9 @@ def ports(manifest: Manifest) -> Iterator[tuple[Path, Output]]:
 def _inputs(manifest: Manifest) -> Iterator[Fault]:
     if not manifest.inputs:
         yield Fault((), "the product has no inputs. Files: inputs: {files: {folder: drop}}; another product: from:")
+    if len(manifest.file_inputs) > 1 or (manifest.file_inputs and manifest.product_inputs):
+        said = "a product takes files from one folder, or reads products: make the other files a product of their own"
+        yield Fault(("inputs", manifest.inputs[-1].name), said)
     names = [port.name for port in manifest.inputs]
     for port in manifest.inputs:
         if isinstance(port, ProductInput):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from tulle.formats.manifest import MANIFEST, shown
 from tulle.formats.walk import told, top
-from tulle.uris import NAME
 
 MESH_FILE = "tulle.yaml"
 DEFAULT_PORT = 8765
+_HOST = re.compile(r"[a-z0-9]+(?:[-.][a-z0-9]+)*")
 DEFAULT_PRODUCTS = ("products/*/*",)
 
 
@@ -37,7 +38,9 @@ def load_mesh_file(root: Path) -> MeshFile:
     place = top(file.read_text("utf-8-sig"), where)
     fields = place.fields((), ("mesh", "products", "port", "drops"))
     found = MeshFile(
-        fields["mesh"].matching(NAME, "a name: lower case letters, digits, - and _") if "mesh" in fields else "",
+        fields["mesh"].matching(_HOST, "a name as of a host: lower case letters, digits, - and .")
+        if "mesh" in fields
+        else "",
         fields["products"].texts() if "products" in fields else DEFAULT_PRODUCTS,
         fields["port"].number(0, 65_535) if "port" in fields else DEFAULT_PORT,
         root / fields["drops"].text() if "drops" in fields else None,

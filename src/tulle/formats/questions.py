@@ -175,7 +175,9 @@ def _predicate(name: str, text: str, columns: Mapping[str, str], parameters: Seq
 def _unknown(name: str, columns: Mapping[str, str], parameters: Sequence[str]) -> UsageError:
     column, cut, suffix = name.rpartition("__")
     if cut and column in columns:
-        return UsageError("E011", f"unknown operator {suffix} in {name}", why=f"Operators: {_words()}", fix=f"{column}__gt")
+        return UsageError(
+            "E011", f"unknown operator {suffix} in {name}", why=f"Operators: {_words()}", fix=f"{column}__gt"
+        )
     known = [*(f"_{p}" for p in parameters), *parameters, *columns]
     hint = nearest(column if cut else name, known, 2)
     valid = f"Parameters: {', '.join(parameters)}"

@@ -59,7 +59,7 @@ class Query:
 
 
 def parse(text: str) -> Query:
-    """The query in `text`. Raises `UsageError` E202 for what is no SELECT over products, E203 for what does not parse."""
+    """The query in `text`. Raises `UsageError` E202 for what is no SELECT over products, E203 if it does not parse."""
     marked = mark(text)
     tree = parsed(marked.text)
     names = _common_names(tree)
@@ -84,7 +84,9 @@ def qualify(query: Query, schemas: Mapping[PortAddress, Columns]) -> Query:
     needs = sql_columns.needs(query.tree, tables)
     pushed = sql_columns.pushable(query.tree, tables)
     sources = (
-        replace(source, columns=needs[source.local], where=pushed.get(source.local, ())) if source.local in tables else source
+        replace(source, columns=needs[source.local], where=pushed.get(source.local, ()))
+        if source.local in tables
+        else source
         for source in query.sources
     )
     return replace(query, sources=tuple(sources))
@@ -166,4 +168,3 @@ def _rename(table: exp.Table, local: str) -> None:
         table.set("alias", exp.TableAlias(this=exp.to_identifier(table.name, quoted=True)))
     table.set("this", exp.to_identifier(local, quoted=True))
     table.set("db", None)
-

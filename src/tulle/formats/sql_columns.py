@@ -100,8 +100,7 @@ def _all_known(tree: exp.Query, tables: Tables) -> bool:
 
 def _made_names(tree: exp.Query, tables: Tables) -> Iterator[str]:
     """Names that the query itself makes: aliases, common tables and their columns, subqueries, whole rows."""
-    for alias in tree.find_all(exp.Alias):
-        yield alias.alias
+    yield from (named.alias for named in tree.find_all(exp.Alias))
     for alias in tree.find_all(exp.TableAlias):
         yield from (column.name for column in alias.args.get("columns") or ())
         if not (isinstance(alias.parent, exp.Table) and alias.parent.name in tables):

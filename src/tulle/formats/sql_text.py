@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 
 from sqlglot.dialects.duckdb import DuckDB
 from sqlglot.errors import ParseError, SqlglotError, TokenError
-from sqlglot.tokens import Token, TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 from tulle.errors import TulleError, UsageError
 from tulle.formats.expressions import without_colour
-from tulle.times import LATEST, AsOf, At, Period, parse_as_of, parse_moment
+from tulle.times import LATEST, AsOf, At, Latest, Moment, Period, parse_as_of, parse_moment
 
 LONGEST = 20_000
 """How many bytes a statement may have: a longer one can hang the parser."""
@@ -62,7 +62,7 @@ class Marked:
 
 
 def mark(text: str) -> Marked:
-    """The statement, ready for the parser. Raises `UsageError` E202 for what it may not say, E203 for what cannot be read."""
+    """The statement, ready for the parser. Raises `UsageError` E202 for what is refused, E203 for what is no SQL."""
     if len(text.encode()) > LONGEST:
         raise refused(f"the statement is longer than {LONGEST:,} bytes")
     tokens = _tokens(text)
@@ -173,7 +173,9 @@ def _clause_after(kind: TokenType, clause: str) -> str:
 
 
 def _next_is_name(tokens: Sequence[Token], number: int) -> bool:
-    return number + 2 < len(tokens) and tokens[number + 1].token_type in _NAME and _is(tokens, number + 2, TokenType.DOT)
+    return (
+        number + 2 < len(tokens) and tokens[number + 1].token_type in _NAME and _is(tokens, number + 2, TokenType.DOT)
+    )
 
 
 def _is(tokens: Sequence[Token], number: int, kind: TokenType) -> bool:
@@ -227,8 +229,8 @@ def _clauses(tokens: Sequence[Token], after: int) -> tuple[Times, int]:
             raise refused(f"FOR {which.upper()} is there twice")
         said[which], after = _clause(tokens, after + 2, which)
     as_of, at = said.get("system_time", LATEST), said.get("valid_time")
-    assert not isinstance(as_of, Period | None)
-    assert at is None or not isinstance(at, type(LATEST))
+    assert isinstance(as_of, Moment | Latest)
+    assert not isinstance(at, Latest)
     return Times(as_of, at), after
 
 
@@ -256,7 +258,9 @@ def _bad_clause(which: str) -> TulleError:
     if which == "valid_time":
         forms = "FOR VALID_TIME AS OF '...' or FOR VALID_TIME FROM '...' TO '...'"
     why = f"It is written {forms}, with moments as texts, right after the name of a product."
-    return refused(f"FOR {which.upper()} is not written like that", why=why, fix=f"FOR {which.upper()} AS OF '2013-02-12T08:00Z'")
+    return refused(
+        f"FOR {which.upper()} is not written like that", why=why, fix=f"FOR {which.upper()} AS OF '2013-02-12T08:00Z'"
+    )
 
 
 def _nothing_left(tokens: Sequence[Token], consumed: Sequence[tuple[int, int]]) -> None:

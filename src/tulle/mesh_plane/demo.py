@@ -19,7 +19,7 @@ from tulle.mesh_plane.up import Start, Told, up
 from tulle.uris import ProductName, parse_product
 
 PATIENCE = 300.0
-_LOOK = 0.05
+_LOOK = 0.1
 _FAULT = "origin='EWR' and time_hour='2013-02-12T08:00Z'"
 COMMANDS = (
     "tulle sql \"select round(wind_mean, 2) from punctuality.daily where origin = 'EWR' and day = '2013-02-12'\"",

@@ -113,7 +113,7 @@ def _ready(host: subprocess.Popen[bytes], start: Start, told: Told) -> Up:
             return Up(mesh, tuple(records), dict(_failed(records)))
         if host.poll() is not None:
             raise Unavailable("E008", "the host ended", where=str(start.state / "logs" / "host.log"))
-        told(f"starting: {', '.join(waiting) or 'the front door'}")
+        told(f"starting: {len(records) - len(waiting)} of {len(records)} products")
         time.sleep(_LOOK)
     why = f"Not up: {', '.join(waiting) or 'the front door'}"
     where = str(start.state / "logs")

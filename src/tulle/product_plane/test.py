@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 import time
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from tulle.product_plane.compare import difference
 from tulle.times import parse_moment
 from tulle.transformation.columns import no_rows
 from tulle.transformation.run import Result, Workshop
+from tulle.utility_plane.nursery import Nursery
 
 ARRIVED = parse_moment("2026-01-01T00:00Z")
 """When the files of a case arrive. Always the same, so that a case can say what comes of it."""
@@ -55,8 +57,8 @@ class Outcome:
         return tuple(case for case in self.cases if not case.passed)
 
 
-def run_tests(folder: Path) -> Outcome:
-    """Runs `tests/*.yaml` of the product in `folder`.
+def run_tests(folder: Path, nursery: Nursery | None = None) -> Outcome:
+    """Runs `tests/*.yaml` of the product in `folder`. Several products may share one nursery, which saves its start.
 
     Raises `InvalidManifest` if its manifest or a file of cases says something it may not; what a case's run raises is
     that case's failure, or what it expected.
@@ -65,7 +67,8 @@ def run_tests(folder: Path) -> Outcome:
     cases = read_cases(manifest, folder)
     if not cases:
         return Outcome(str(manifest.product), ())
-    with Workshop.alone(folder) as workshop:
+    alone = Workshop.alone(folder) if nursery is None else contextlib.nullcontext(Workshop(nursery, folder))
+    with alone as workshop:
         return Outcome(str(manifest.product), tuple(_ran(manifest, folder, workshop, case) for case in cases))
 
 

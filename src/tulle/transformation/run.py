@@ -19,7 +19,7 @@ from tulle.transformation.checks import Failing, identity_of
 from tulle.transformation.engine import warm
 from tulle.transformation.jobs import Ask, Batch, Make, Parse, Touch, run_job
 from tulle.transformation.parse import Parsed, Source
-from tulle.transformation.scope import EVERYTHING, Everything, Parts, named
+from tulle.transformation.scope import EVERYTHING, Everything, Parts, named, needed
 from tulle.utility_plane.nursery import Bounds, Nursery, isolation
 
 QUERY_LIMITS = Limits(memory_mb=1024, seconds=30)
@@ -106,7 +106,7 @@ class Workshop:
         if not named(manifest, changed):
             return EVERYTHING
         with contextlib.ExitStack() as opened:
-            given = [wire.memory(opened, table) for table in changed.values()]
+            given = [wire.memory(opened, needed(manifest, name, table)) for name, table in changed.items()]
             answers = [wire.memory(opened) for _ in changed]
             report = self._job(Touch(manifest, tuple(changed)), [*given, *answers], manifest.limits, [])
             return tuple(_written(fd) for fd in answers[: report["parts"]])

@@ -49,6 +49,12 @@ def named(manifest: Manifest, changed: Iterable[str]) -> bool:
     return all(scopes.get(name) for name in changed) and all(used <= columns for columns in known)
 
 
+def needed(manifest: Manifest, name: str, table: pa.Table) -> pa.Table:
+    """The table without the columns that the scope of input `name` cannot be made from; the fewer travel the better."""
+    text = " ".join(expression for _, expression in dict(manifest.scope)[name]).lower()
+    return table.select([c for c in table.column_names if c.lower() in text] or table.column_names[:1])
+
+
 def touched(connection: Connection, manifest: Manifest, changed: Mapping[str, pa.Table]) -> Parts:
     """One table of distinct values per set of output columns, from the changed rows of each input."""
     scopes, by_columns = dict(manifest.scope), dict[tuple[str, ...], list[pa.Table]]()

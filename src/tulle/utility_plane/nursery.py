@@ -203,6 +203,7 @@ def _begin(control: int, parent: int, run: Run, warm: Callable[[], None] | None,
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the container, which ends us
         kernel.set_name("nursery")
         kernel.close_all_but([control])
+        kernel.plain_output()
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)
         os.close(nothing)

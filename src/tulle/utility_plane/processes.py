@@ -284,6 +284,7 @@ def _live(spec: Process, host: int) -> NoReturn:
 
 def _settle_descriptors(log: Path | None) -> None:
     kernel.close_all_but(())
+    kernel.plain_output()
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)

@@ -116,6 +116,8 @@ def _run(words: Words) -> None:
     with patience(f"running {words.address}"):
         done = mesh().run(words.address, full=words.full, parked=words.parked, since=words.since)
     show_facts(done, words.output)
+    if words.output == "table" and not any(done.values()):
+        remark("nothing was parked" if words.parked else "nothing to do")
 
 
 VERBS: dict[str, Verb] = {

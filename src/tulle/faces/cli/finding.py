@@ -75,10 +75,11 @@ def _search(words: Words) -> None:
     if words.output == "json":
         print(as_json(document))
         return
-    show(found, words.output, ("product", "purpose", "team", "why"))
+    if found or words.output == "csv":
+        show(found, words.output, ("product", "purpose", "team", "why"))
     if not found:
         hint = document.get("hint") or ""
-        remark(f"0 products match {asked!r}. {hint}".rstrip())
+        remark(f'0 products match "{asked}". {hint}'.rstrip())
 
 
 def _declare_describe(parser: argparse.ArgumentParser) -> None:
@@ -144,34 +145,10 @@ def _lineage(words: Words) -> None:
     if words.output == "json":
         print(as_json(document))
         return
-    edges = document.get("edges", [])
     if words.output == "csv":
-        show(edges, "csv", ("from", "to"))
+        show(document.get("edges", []), "csv", ("from", "to"))
         return
-    lines = list(_tree(edges, str(parse_port(words.address).product)) if words.address else _forest(edges, document))
-    print("\n".join(lines))
-
-
-def _forest(edges: Sequence[Mapping[str, str]], document: Mapping[str, Any]) -> Iterator[str]:
-    """Every product with what it is made from."""
-    made: dict[str, list[str]] = {name: [] for name in document.get("products", [])}
-    for edge in edges:
-        made.setdefault(edge["to"], []).append(edge["from"])
-    for name, sources in sorted(made.items()):
-        yield f"{name}  <-  {', '.join(sorted(sources))}" if sources else name
-
-
-def _tree(edges: Sequence[Mapping[str, str]], name: str) -> Iterator[str]:
-    """What a product is made from above it, what is made from it below it, step by step."""
-    yield name
-    yield from _steps(edges, name, "from", "to", "<-", 1)
-    yield from _steps(edges, name, "to", "from", "->", 1)
-
-
-def _steps(edges: Sequence[Mapping[str, str]], name: str, to: str, at: str, sign: str, depth: int) -> Iterator[str]:
-    for other in sorted(edge[to] for edge in edges if edge[at] == name):
-        yield f"{'  ' * depth}{sign} {other}"
-        yield from _steps(edges, other, to, at, sign, depth + 1)
+    print(document.get("text", ""))
 
 
 VERBS: dict[str, Verb] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from tulle.faces.cli.verbs import VERBS, overview
+from tulle.faces.cli.verbs import overview
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -17,7 +17,10 @@ def main(argv: list[str] | None = None) -> int:
         return _version()
     from tulle.faces.cli.command import run
 
-    return run(words[0], words[1:])
+    try:
+        return run(words[0], words[1:])
+    except Exception as fault:  # noqa: BLE001 - the last thing that a command does
+        return _internal(fault)
 
 
 def _version() -> int:
@@ -30,7 +33,16 @@ def _version() -> int:
     return 0
 
 
-__all__ = ["VERBS", "main"]
+def _internal(fault: Exception) -> int:
+    """A fault of ours: the whole story, since whoever reports it has nothing else to go by."""
+    import traceback
+
+    from tulle.errors import TulleError
+
+    traceback.print_exception(fault)
+    print(TulleError("E008", f"an internal error: {type(fault).__name__}: {fault}").text(), file=sys.stderr)
+    return TulleError.exit_code
+
 
 if __name__ == "__main__":
     sys.exit(main())

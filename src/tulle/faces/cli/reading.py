@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tulle.faces.cli.asking import AS_OF, AT, declare_address, declare_where, mesh
@@ -15,8 +15,11 @@ from tulle.faces.cli.showing import as_json, patience, plain, remark, show, tabl
 if TYPE_CHECKING:
     from tulle.client.answer import Answer
 
+_OPS = {0: "put", 1: "retract"}
 SHOWN = 40
 """Rows that a table shows where nobody says how many."""
+MOST = 1_000
+"""Lines that a table has at most: nobody reads more."""
 
 
 def show_answer(answer: Answer, form: str, most: int | None = None) -> None:
@@ -26,13 +29,16 @@ def show_answer(answer: Answer, form: str, most: int | None = None) -> None:
     elif form == "json":
         print(as_json({"stamp": answer.document(), "rows": answer.json_rows()}))
     else:
-        rows = answer.arrow().slice(0, most).to_pylist()
-        sys.stdout.writelines(f"{line}\n" for line in table(rows, answer.columns))
-        sys.stdout.flush()
-        cut = f"the first {most} of " if most is not None and most < len(answer) else ""
-        remark(f"({cut}{len(answer):,} row{'' if len(answer) == 1 else 's'}, as of {answer.moment})")
+        _table(answer.arrow().slice(0, most).to_pylist(), answer.columns, answer)
     for warning in answer.warnings:
         remark(f"warning: {warning}")
+
+
+def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], answer: Answer) -> None:
+    sys.stdout.writelines(f"{line}\n" for line in table(rows, columns))
+    sys.stdout.flush()
+    cut = f"the first {len(rows):,} of " if len(rows) < len(answer) else ""
+    remark(f"({cut}{len(answer):,} row{'' if len(answer) == 1 else 's'}, as of {answer.moment})")
 
 
 def _declare_read(parser: argparse.ArgumentParser) -> None:
@@ -77,7 +83,7 @@ def _sql(words: Words) -> None:
     statement = sys.stdin.read() if words.statement == "-" else words.statement
     with patience("asking"):
         answer = mesh().sql(statement, as_of=words.as_of, at=words.at)
-    show_answer(answer, words.output, 1_000)
+    show_answer(answer, words.output, MOST)
 
 
 def _declare_history(parser: argparse.ArgumentParser) -> None:
@@ -89,7 +95,11 @@ def _declare_history(parser: argparse.ArgumentParser) -> None:
 def _history(words: Words) -> None:
     with patience(f"reading the history of {words.address}"):
         answer = mesh().history(words.address, where=conditions(words.where), limit=words.limit)
-    show_answer(answer, words.output, 1_000)
+    if words.output != "table":
+        show_answer(answer, words.output)
+        return
+    told = [{**row, "_op": _OPS.get(row["_op"], row["_op"])} for row in answer.rows()]
+    _table(told, [name for name in answer.columns if name != "_op"] + ["_op"], answer)
 
 
 def _declare_changes(parser: argparse.ArgumentParser) -> None:
@@ -110,7 +120,10 @@ def _changes(words: Words) -> None:
         for change in changes:
             print(f"{change.op:<8}{change.moment}  {text(change.after or change.before)}", flush=True)
     else:
-        show([_change_row(change.document) for change in changes], words.output)
+        rows = [_change_row(change.document) for change in changes]
+        show(rows[:MOST] if words.output == "table" else rows, words.output)
+        if words.output == "table" and len(rows) > MOST:
+            remark(f"(the first {MOST:,} of {len(rows):,} changes: -o csv for all)")
     if changes.cursor:
         remark(f"(go on with --since {changes.cursor})")
 

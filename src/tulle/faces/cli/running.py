@@ -26,14 +26,15 @@ DEMO_STATE = Path(".tulle") / "demo"
 
 
 class Progress:
-    """Says what is going on, from two seconds on, whenever it has changed."""
+    """Says what is going on, every two seconds at most, and only where it has changed."""
 
     def __init__(self) -> None:
-        self._since, self._last = time.monotonic(), ""
+        self._told, self._last = time.monotonic(), ""
 
     def __call__(self, line: str) -> None:
-        if line != self._last and time.monotonic() - self._since > SOON:
-            self._last = line
+        now = time.monotonic()
+        if line != self._last and now - self._told > SOON:
+            self._told, self._last = now, line
             remark(f"{line} …")
 
 
@@ -96,13 +97,12 @@ def _declare_demo(parser: argparse.ArgumentParser) -> None:
 def _demo(words: Words) -> None:
     from tulle.mesh_plane.demo import demo
 
-    with _folder(words) as state, _ended_by_signals():
-        with demo(_settings(words, state), Progress()) as shown:
-            _print_demo(shown, words)
-            if not words.once:
-                remark("serving until Ctrl-C")
-                shown.serve()
-        remark("stopped")
+    with _folder(words) as state, _ended_by_signals(), demo(_settings(words, state), Progress()) as shown:
+        _print_demo(shown, words)
+        if not words.once:
+            remark("serving until Ctrl-C")
+            shown.serve()
+            remark("the mesh was stopped from elsewhere")
 
 
 def _settings(words: Words, state: Path) -> Any:
@@ -129,11 +129,11 @@ def _ended_by_signals() -> Iterator[None]:
     def leave(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.signal(number, leave) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     except KeyboardInterrupt:
-        remark("")
+        remark("\nstopped")
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -143,7 +143,7 @@ def _print_demo(shown: Shown, words: Words) -> None:
     if words.output == "json":
         print(as_json(shown.document()), flush=True)
         return
-    failing = f"{_count(len(shown.failing), 'check')} failing (on purpose)"
+    failing = f"{_count(len(shown.failing), 'check')} failing" + (" (on purpose)" if shown.failing else "")
     counts = f"{_count(shown.domains, 'domain')} · {_count(shown.products, 'product')} · {shown.rows:,} source rows"
     lines = [f"tulle is up on {shown.front_door} · {counts} · {failing}"]
     lines += [f"  {product}: {check}" for product, check in shown.failing]

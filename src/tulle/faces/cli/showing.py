@@ -71,7 +71,7 @@ def plain(value: Any) -> Any:
     """A value as JSON and CSV write it: instants in UTC with a Z, dates as ISO, bytes in hex."""
     if isinstance(value, datetime):
         when = value.astimezone(UTC) if value.tzinfo else value
-        return when.isoformat(timespec="microseconds").replace("+00:00", "Z")
+        return when.isoformat().replace("+00:00", "Z")
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, float) and not math.isfinite(value):
