@@ -22,7 +22,7 @@ from tulle.faces.cli.showing import show, show_facts, table, text
 from tulle.faces.cli.verbs import VERBS
 from tulle.product.reading import Predicate
 
-LIGHT = {"argparse", "dataclasses", "re", "json", "importlib", "typing", "pathlib", "duckdb", "pyarrow", "tulle.errors"}
+HEAVY = {"argparse", "dataclasses", "json", "pathlib", "duckdb", "pyarrow", "tulle.errors", "tulle.client"}
 
 
 def test_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
@@ -39,7 +39,7 @@ def test_help_loads_next_to_nothing() -> None:
         "print(*sorted(set(sys.modules) - before), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert LIGHT & set(done.stderr.split()) == set()
+    assert HEAVY & set(done.stderr.split()) == set()
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -61,7 +61,7 @@ def test_every_module_of_verbs_is_in_the_table() -> None:
     ("words", "said"),
     [
         (["raed", "weather/hourly"], "Did you mean read?"),
-        (["read", "weather/hourly", "--limt", "5"], "Did you mean --limit?"),
+        (["read", "weather/hourly", "--limt", "5"], "Did you mean --limit"),
         (["read"], "required: address"),
         (["read", "weather/hourly", "-o", "xml"], "invalid choice: 'xml'"),
         (["retract", "weather/hourly", "--reason", "x"], "required: --where"),

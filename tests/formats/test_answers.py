@@ -123,6 +123,12 @@ def test_csv_tells_null_from_empty():
     assert text.splitlines()[3].startswith(",-1,inf,")
 
 
+def test_whole_numbers_of_any_size_are_numbers():
+    large = pa.table({"n": pa.array([decimal.Decimal(2**100), None], pa.decimal128(38, 0))})
+    assert as_rows(large) == [{"n": 2**100}, {"n": None}]
+    assert b"".join(csv_chunks(large)) == f"n\n{2**100}\n\n".encode()
+
+
 def test_csv_of_no_rows_is_its_header():
     assert b"".join(csv_chunks(ROWS.select(["origin", "n"]).slice(0, 0))) == b"origin,n\n"
 

@@ -142,6 +142,11 @@ HOSTILE = [
     "select 'select 1'.query()",
     "select columns('.*') from weather.hourly",
     "select write_log('x')",
+    "select date_trunc('day'', time_hour), getenv(''HOME'') --', time_hour) from weather.hourly",
+    "select date_trunc('day; drop table x', time_hour) from weather.hourly",
+    "select date_diff('day'', 1) from read_csv(''x'') --', day, day) from weather.hourly",
+    "select main.getenv('HOME')",
+    "select cast([1] as int[])",
     # shapes
     "select ? from weather.hourly",
     "select $who from weather.hourly",
@@ -204,12 +209,12 @@ GOOD = [
     "select origin || ': ' || cast(temp as varchar) || '°' from weather.hourly where origin ilike 'e%'",
     "select quantile_cont(temp, 0.9), median(temp), mode(origin), stddev(temp), corr(temp, humid) from weather.hourly",
     "select arg_max(origin, temp), any_value(day), first(temp order by time_hour) from weather.hourly",
-    "select coalesce(temp, 0), nullif(origin, ''), greatest(1, 2), ifnull(temp, 1), if(temp > 1, 1, 2) from weather.hourly",
+    "select coalesce(temp, 0), nullif(origin, ''), greatest(1, 2), ifnull(temp, 1), if(temp > 1, 1, 2) from rows",
     "select string_agg(origin, ', ' order by origin) from weather.hourly",
-    "select strftime(time_hour, '%Y-%m'), epoch(time_hour), date_diff('day', day, date '2014-01-01') from weather.hourly",
-    "select upper(origin), substr(origin, 1, 2), origin[1:2], length(origin), replace(origin, 'E', 'x') from weather.hourly",
+    "select strftime(time_hour, '%Y-%m'), epoch(time_hour), date_diff('day', day, date '2014-01-01') from rows",
+    "select upper(origin), substr(origin, 1, 2), origin[1:2], length(origin), replace(origin, 'E', 'x') from rows",
     "select regexp_matches(origin, '^E'), starts_with(origin, 'E'), contains(origin, 'W') from weather.hourly",
-    "select try_cast(origin as integer), temp::int, visib // 2, visib % 2, -visib, temp is distinct from 3 from weather.hourly",
+    "select try_cast(origin as integer), temp::int, visib // 2, visib % 2, -visib, temp is distinct from 3 from rows",
     "select * from (values (1, 'EWR'), (2, 'JFK')) v(n, o) join weather.hourly on o = origin",
     "select local_day(time_hour, 'America/New_York') as d, avg(temp) from weather.hourly group by d",
     "select origin, grouping(origin), sum(temp) from weather.hourly group by rollup (origin)",
@@ -226,8 +231,8 @@ def engine():
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute(
         "create macro local_day(t, z) as cast(t at time zone z as date);"
-        "create table held as select 'EWR' origin, timestamptz '2013-02-12 08:00:00Z' time_hour, 9.5::double wind_speed,"
-        " 30.0::double temp, 50.0::double humid, 10::int visib, date '2013-02-12' as day,"
+        "create table held as select 'EWR' origin, timestamptz '2013-02-12 08:00:00Z' time_hour,"
+        " 9.5::double wind_speed, 30.0::double temp, 50.0::double humid, 10::int visib, date '2013-02-12' as day,"
         " timestamptz '2013-02-12 08:00:00Z' actual_time, timestamptz '2013-03-01 00:00:00Z' processing_time"
     )
     for name in PORTS:
@@ -249,6 +254,13 @@ def test_a_good_statement_runs_as_it_was_written_anew(text, engine):
     assert statement.tables
     assert set(statement.tables) <= set(PORTS)
     assert engine.cursor().sql(statement.sql).to_arrow_table().num_columns >= 1
+
+
+def test_quotes_inside_names_stay_inside(engine):
+    statement = guard(
+        """select origin as "a"" from read_csv('x') --" from weather.hourly where origin = 'x''; --'""", PORTS
+    )
+    assert engine.cursor().sql(statement.sql).to_arrow_table().column_names == ["""a" from read_csv('x') --"""]
 
 
 def test_there_are_enough_of_both():

@@ -189,7 +189,7 @@ def test_a_whole_row_needs_all_columns(text):
 @pytest.mark.parametrize(
     "text",
     [
-        'select 1 from punctuality."daily:rows@1" d asof join weather.hourly h on d.actual_time >= h.time_hour where h.wind > 5',
+        'select 1 from punctuality."daily:rows@1" d asof join weather.hourly h on d.day >= h.time_hour where wind > 5',
         "select 1 from weather.hourly h tablesample 10 rows where wind > 5",
         "select 1 from weather.hourly where wind > 5 union all select 2 from weather.hourly",
         "select 1 from weather.hourly where wind > 5 or visib = 1",

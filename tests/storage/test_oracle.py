@@ -273,8 +273,8 @@ def test_reads_equal_the_slow_oracles(shape: TableShape) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=12 if shape is EVENTS else 6,
-            stateful_step_count=35,
+            max_examples=10 if shape is EVENTS else 5,
+            stateful_step_count=30,
             deadline=None,
             database=None,
             phases=[Phase.generate, Phase.shrink] if shape is EVENTS else [Phase.generate],

@@ -26,7 +26,9 @@ def append(path: Path, line: Mapping[str, Any]) -> None:
 def work(folder: Path, name: str, kind: str) -> None:
     open_here = [fd for fd in range(3, 64) if is_open(fd)]
     comm = Path("/proc/self/comm").read_text().strip()
-    append(folder / "started", {"name": name, "pid": os.getpid(), "parent": os.getppid(), "open": open_here, "comm": comm})
+    append(
+        folder / "started", {"name": name, "pid": os.getpid(), "parent": os.getppid(), "open": open_here, "comm": comm}
+    )
     print(f"{name} speaks", flush=True)
     KINDS[kind]()
 
@@ -81,9 +83,6 @@ def wanted(folder: Path) -> list[Process]:
 
 def main(folder: Path) -> None:
     become_host_environment()
-    import duckdb  # noqa: F401 - what is imported before a fork must leave the host with one thread
-    import pyarrow as pa  # noqa: F401
-
     secret = (folder / "secret").open("w")
     host = Host(
         wanted(folder),

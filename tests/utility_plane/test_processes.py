@@ -35,8 +35,8 @@ class Running:
         draft.write_text(json.dumps(specs))
         draft.rename(self.folder / "wanted.json")
 
-    def lines(self, name: str, **having: Any) -> list[dict[str, Any]]:
-        path = self.folder / name
+    def lines(self, file: str, **having: Any) -> list[dict[str, Any]]:
+        path = self.folder / file
         text = path.read_text() if path.exists() else ""
         found = [json.loads(line) for line in text.splitlines() if line.endswith("}")]
         return [line for line in found if all(line.get(key) == value for key, value in having.items())]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 SHOWN_ROWS, SHOWN_WIDTH = 10, 28
+_QUICKLY_SEALED = 10_000
 
 
 class Answer:
@@ -26,6 +27,7 @@ class Answer:
 
     def __init__(self, rows: pa.Table, stamp: Stamp, parts: Sequence[Stamp] = ()) -> None:
         self._rows, self.stamp, self.parts = rows, stamp, tuple(parts)
+        self._digest = stamp.digest
 
     @property
     def moment(self) -> Moment:
@@ -45,7 +47,8 @@ class Answer:
     @property
     def digest(self) -> str:
         """A digest of the rows that does not depend on their order: the same rows, the same digest."""
-        return self.stamp.digest or digest_of(self._rows)
+        self._digest = self._digest or digest_of(self._rows)
+        return self._digest
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -124,7 +127,9 @@ class Answer:
     def _notes(self) -> list[str]:
         rows = f"{len(self):,} row{'' if len(self) == 1 else 's'}"
         contract = f" · contract {self.stamp.contract}" if self.stamp.contract else ""
-        line = f"[{rows} · {self.stamp.port}{contract} · as of {self.moment} · {self.digest[:20]}]"
+        # where no port has sealed the rows and they are many, a look at them should not cost seconds
+        digest = f" · {self.digest[:20]}" if self._digest or len(self) <= _QUICKLY_SEALED else ""
+        line = f"[{rows} · {self.stamp.port}{contract} · as of {self.moment}{digest}]"
         return [line, *(f"warning: {warning}" for warning in self.warnings)]
 
 

@@ -288,9 +288,10 @@ class Mesh:
         return parse_moment(document["safe"])
 
     def _followed(self, port: PortAddress, question: ChangeQuestion) -> Changes:
-        pairs = change_pairs(question)
-        known = replace(port, port=port.port or self._default_ports.get(port.product))
-        stream = Follow(self.calls, Call(f"{port_path(known)}/changes", port.product, pairs))
+        if port.port is None and port.product not in self._default_ports:
+            self._default_ports[port.product] = operating.default_port(self._product_document(port.product, ""))
+        known = replace(port, port=port.port or self._default_ports[port.product])
+        stream = Follow(self.calls, Call(f"{port_path(known)}/changes", port.product, change_pairs(question)))
         return Changes(_told(stream), lambda: stream.cursor or str(question.since), stream.close)
 
     def _control(self, port: PortAddress, verb: str, body: Mapping[str, Any]) -> dict[str, Any]:

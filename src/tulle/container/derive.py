@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ import pyarrow as pa
 
 from tulle.container.journal import Run
 from tulle.container.parts import Bell, Condition, Parts
-from tulle.container.plan import Consume, Reached, Wait, merged, next_step
+from tulle.container.plan import Consume, Heard, Reached, Wait, merged, next_step
 from tulle.container.standing import look_again
 from tulle.container.upstream import Fetched, Upstream
 from tulle.container.worker import ATTEMPTS, OF_THE_DATA, published, stopwatch, summary
@@ -41,10 +42,11 @@ class Derive:
         self._failure: TulleError | None = None
         self._last: Consume | Wait = Wait()
         self._attempts = 0
+        self._askers = ThreadPoolExecutor(max(1, len(upstreams)), "ask")
 
     def step(self) -> bool:
-        heard = {name: moment for name, up in self._upstreams.items() if (moment := up.heard()) is not None}
-        self._condition.upstream = {name: str(moment) for name, moment in heard.items()}
+        heard = self._heard()
+        self._condition.upstream = {name: str(moment) for name, moment in heard.at.items()}
         self._last = next_step(self._parts.manifest, self._consumed(), heard, wall_clock())
         if isinstance(self._last, Wait) or self._last.at == self._failed_at:
             return False
@@ -66,8 +68,7 @@ class Derive:
 
     def replay(self, since: Moment | None) -> dict[str, Any]:  # noqa: ARG002 - the worker gives it to every task
         """Runs over everything now, whatever has changed: recomputing is diffed, so that `since` narrows nothing."""
-        heard = {name: moment for name, up in self._upstreams.items() if (moment := up.heard()) is not None}
-        step = next_step(self._parts.manifest, {}, heard, wall_clock())
+        step = next_step(self._parts.manifest, {}, self._heard(), wall_clock())
         if isinstance(step, Wait):
             raise CheckFailed("E022", f"{self._parts.address} cannot run yet: {step.reason}")
         entry = self._run(step, "asked", full=True)
@@ -79,6 +80,11 @@ class Derive:
     def replay_parked(self) -> dict[str, Any]:
         """Everything is recomputed: what was parked is part of it."""
         return self.replay(None) if self._parts.log.parked() else {"published": [], "still_parked": []}
+
+    def _heard(self) -> Heard:
+        ups = self._upstreams.items()
+        at = {name: moment for name, up in ups if (moment := up.heard()) is not None}
+        return Heard(at, {name: moment for name, up in ups if (moment := up.actual()) is not None})
 
     def _consumed(self) -> dict[str, Moment]:
         return {name: parse_moment(cursor) for name, cursor in self._parts.log.cursors().items()}
@@ -115,16 +121,21 @@ class Derive:
         consumed = self._consumed()
         fresh = [name for name in step.moved if name not in consumed]
         if full or fresh:
-            fetched = {name: up.rows(step.at[name], ()) for name, up in self._upstreams.items()}
+            fetched = self._fetched(lambda name, up: up.rows(step.at[name], ()), self._upstreams)
             return self._as_read(fetched, EVERYTHING, step)
-        changes = {name: self._upstreams[name].changes(consumed[name], step.at[name]) for name in step.moved}
+        changes = self._fetched(lambda name, up: up.changes(consumed[name], step.at[name]), step.moved)
         changed = {name: change.rows for name, change in changes.items() if change.rows.num_rows}
         scope = self._parts.workshop.scope(self._parts.manifest, changed) if changed else ()
         if isinstance(scope, tuple) and not any(part.num_rows for part in scope):
             return self._nothing_touched(step, changes)
         manifest = self._parts.manifest
-        fetched = {n: up.rows(step.at[n], pushdown(manifest, n, scope)) for n, up in self._upstreams.items()}
+        fetched = self._fetched(lambda n, up: up.rows(step.at[n], pushdown(manifest, n, scope)), self._upstreams)
         return self._as_read(fetched, scope, step)
+
+    def _fetched(self, fetch: Callable[[str, Upstream], Fetched], names: Iterable[str]) -> dict[str, Fetched]:
+        """What each of the inputs answers, all asked at once."""
+        asked = {name: self._askers.submit(fetch, name, self._upstreams[name]) for name in names}
+        return {name: answer.result() for name, answer in asked.items()}
 
     def _nothing_touched(self, step: Consume, known: Mapping[str, Fetched]) -> _Read:
         fetched = {n: known.get(n) or up.changes(step.at[n], step.at[n]) for n, up in self._upstreams.items()}

@@ -6,12 +6,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from tulle.errors import CheckFailed
-from tulle.product.manifest import Manifest
+from tulle.product.manifest import Manifest, ProductInput
 from tulle.product.reading import Provenance
 from tulle.times import AHEAD_ALLOWED, Moment
 
 Moments = Mapping[str, Moment]
 """Input name to a published moment of its source."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What the sources have announced, per input: the last published moment, and the last actual time in it."""
+
+    at: Moments
+    actual: Moments
 
 
 @dataclass(frozen=True)
@@ -30,19 +38,30 @@ class Wait:
     look_again: bool = False
 
 
-def next_step(manifest: Manifest, consumed: Moments, heard: Moments, wall: Moment) -> Consume | Wait:
-    """Ready means: every declared input has published once, and one of them has a state not yet consumed."""
-    inputs = manifest.product_inputs
-    missing = [str(i.source.product) for i in inputs if i.name not in heard]
+def next_step(manifest: Manifest, consumed: Moments, heard: Heard, wall: Moment) -> Consume | Wait:
+    """Ready means: every declared input has published once, and one of them has a state not yet consumed.
+
+    An input that waits for others holds the run until their actual time has caught up with its own; what comes later
+    corrects later.
+    """
+    inputs, at = manifest.product_inputs, heard.at
+    missing = [str(i.source.product) for i in inputs if i.name not in at]
     if missing:
         return Wait(f"waiting for the first publication of {', '.join(missing)}")
-    ahead = [str(i.source.product) for i in inputs if heard[i.name].micros > wall.micros + AHEAD_ALLOWED]
+    ahead = [str(i.source.product) for i in inputs if at[i.name].micros > wall.micros + AHEAD_ALLOWED]
     if ahead:
         return Wait(f"{', '.join(ahead)} is ahead of this machine's clock; held until the clock has caught up", True)
-    moved = tuple(i.name for i in inputs if heard[i.name] > consumed.get(i.name, Moment(-1)))
+    moved = tuple(i.name for i in inputs if at[i.name] > consumed.get(i.name, Moment(-1)))
     if not moved:
         return Wait()
-    return Consume({i.name: heard[i.name] for i in inputs}, moved)
+    behind = [reason for i in inputs if (reason := _behind(i, heard.actual))]
+    return Wait("; ".join(behind)) if behind else Consume({i.name: at[i.name] for i in inputs}, moved)
+
+
+def _behind(port: ProductInput, actual: Moments) -> str:
+    own = actual.get(port.name)
+    late = [name for name in port.wait_for if own is not None and actual.get(name, Moment(-1)) < own]
+    return f"waiting for {', '.join(late)} to reach {own}, where {port.name} is" if late else ""
 
 
 @dataclass(frozen=True)

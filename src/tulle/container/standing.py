@@ -49,7 +49,5 @@ def _text(value: object) -> str:
 def _ask(parts: Parts, output: Output, query: str) -> list[dict[str, Any]]:
     columns = tuple(readable_columns(output))
     view = parts.log.select(output.table, parts.log.published(), columns=columns)
-    rows: list[dict[str, Any]] = parts.workshop.query(
-        query, {output.table: view}, [parts.place / "tables"]
-    ).to_pylist()
+    rows: list[dict[str, Any]] = parts.workshop.query(query, {output.table: view}, [parts.place / "tables"]).to_pylist()
     return rows

@@ -28,7 +28,8 @@ class Streams:
             if moment is None:
                 yield STILL_HERE
                 continue
-            yield event("published", {"moment": str(moment), "product": self._parts.address}, str(moment))
+            said = {"moment": str(moment), "product": self._parts.address, "actual": self._last_actual()}
+            yield event("published", said, str(moment))
 
     async def changes(self, port: PortAddress, since: Moment, *, every: bool) -> AsyncIterator[str]:
         """Every change after `since`, as it is published; the id of the last of each publication is its moment."""
@@ -59,6 +60,15 @@ class Streams:
                     yield None
         finally:
             leave()
+
+    def _last_actual(self) -> dict[str, str]:
+        """Per table, how far its facts reach in actual time."""
+        reached: dict[str, str] = {}
+        for entry in self._parts.log.entries():
+            for table, tally in entry.tables.items():
+                moments = [str(file.max_actual) for file in tally.files]
+                reached[table] = max([*moments, reached.get(table, "")])
+        return {table: moment for table, moment in reached.items() if moment}
 
     def _has_data(self) -> bool:
         """Whether anything but a parked batch has been published: what has no data yet has nothing to announce."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,7 @@ class Upstream:
     def __init__(self, port: PortAddress, calls: Calls, changed: Callable[[], object]) -> None:
         self._port, self._calls, self._changed = port, calls, changed
         self._heard: Moment | None = None
+        self._actual: Moment | None = None
         self._trouble: TulleError | None = None
         self._closed = threading.Event()
         self._following: Follow | None = None
@@ -44,6 +45,10 @@ class Upstream:
     def heard(self) -> Moment | None:
         """The newest moment that the source has announced; None before its first publication."""
         return self._heard
+
+    def actual(self) -> Moment | None:
+        """The last actual time in what the source has announced, in the port that this input reads."""
+        return self._actual
 
     def trouble(self) -> TulleError | None:
         """Why the source cannot be followed at present; None while it can."""
@@ -89,8 +94,19 @@ class Upstream:
     def _listen(self, following: Follow) -> None:
         for told in following:
             self._trouble = None
-            self._heard = parse_moment(told.document()["moment"])
+            said = told.document()
+            last = _of_port(said.get("actual", {}), self._port)
+            self._actual = parse_moment(last) if last else None
+            self._heard = parse_moment(said["moment"])
             self._changed()
+
+
+def _of_port(actual: Mapping[str, str], port: PortAddress) -> str | None:
+    """The entry of the port's table; of its newest major where the input names none."""
+    tables = sorted(actual, key=lambda table: int(table.rpartition("@")[2]))
+    fitting = [t for t in tables if t.rpartition("@")[0] == (port.port or t.rpartition("@")[0])]
+    chosen = [t for t in fitting if port.major in (None, int(t.rpartition("@")[2]))]
+    return actual[chosen[-1]] if chosen else None
 
 
 def without_versions(rows: pa.Table) -> pa.Table:

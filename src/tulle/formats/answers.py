@@ -1,7 +1,7 @@
 """Answers on the wire: rows and their stamp as an Arrow stream, as JSON or as CSV, and back.
 
-In JSON and CSV instants are ISO 8601 in UTC with a Z, decimals are text, bytes are base64; JSON has no NaN or infinity,
-so they become null there. Arrow keeps every type; the stamp travels in the schema's metadata.
+In JSON and CSV instants are ISO 8601 in UTC with a Z, decimals are text (but for whole numbers), bytes are base64; JSON
+has no NaN or infinity, so they become null there. Arrow keeps every type; the stamp travels in the schema's metadata.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import IO, Any
 
 import pyarrow as pa
@@ -186,6 +187,8 @@ def _plain(column: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
         return _instants(column)
     if pa.types.is_floating(kind):
         return pc.if_else(pc.is_finite(column), column, pa.scalar(None, kind))
+    if pa.types.is_decimal(kind) and kind.scale == 0:
+        return _Nested(column)  # whole numbers of any size, as the engine's sums are
     if pa.types.is_date(kind) or pa.types.is_time(kind) or pa.types.is_decimal(kind):
         return column.cast(pa.string())
     if _simple(kind):
@@ -208,7 +211,7 @@ def _binary(kind: pa.DataType) -> bool:
 
 
 class _Nested:
-    """A column of lists or structs, value by value: Arrow has no one call for these."""
+    """A column of lists, structs or large whole numbers, value by value: Arrow has no one call for these."""
 
     def __init__(self, column: pa.ChunkedArray | pa.Array) -> None:
         self._column = column
@@ -229,6 +232,8 @@ def _value(value: Any) -> Any:
         return value
     if isinstance(value, float):
         return value if value - value == 0 else None
+    if isinstance(value, Decimal):
+        return int(value) if value.as_tuple().exponent == 0 else str(value)
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     if isinstance(value, Mapping):

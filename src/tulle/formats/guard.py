@@ -7,6 +7,7 @@ is there so that a statement reaches them through the views only.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ from tulle.formats.guard_lists import CHANGING, FUNCTIONS, NAMED, PARTS, TYPES
 from tulle.formats.sql import generated, not_a_product, parsed, strip_domains, written
 from tulle.formats.sql_text import mark, refused
 
+_WORD = re.compile(r"\w+")
 _TABLE_PARTS = {"this", "db", "alias", "joins"}
 _JOIN_PARTS = {"this", "on", "side", "kind", "using", "method"}
 
@@ -79,6 +81,9 @@ def _allowed_node(node: exp.Expr) -> None:
         raise _bad_function(node.sql_name())
     elif kind not in PARTS and kind not in FUNCTIONS:
         raise refused(f"{_spoken(kind)} is not allowed in a statement")
+    elif isinstance(node, exp.Var) and not _WORD.fullmatch(node.name):
+        # such a word, as a unit of time, is written out as it stands
+        raise refused(f"{node.name[:40]!r} is no word that is known here")
     elif isinstance(node, exp.Table):
         _plain_table(node)
     elif isinstance(node, exp.Join):

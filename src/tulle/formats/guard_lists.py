@@ -36,30 +36,29 @@ PARTS: frozenset[type[exp.Expr]] = frozenset(getattr(exp, name) for name in _PAR
 FUNCTIONS: frozenset[type[exp.Expr]] = frozenset(getattr(exp, name) for name in _FUNCTIONS.split())
 """Functions that the parser knows."""
 
-NAMED = frozenset(
-    """
-    date_part histogram epoch_ms epoch_us epoch_ns local_day isodow isoyear weekday era century decade millennium
-    product favg fsum kahan_sum sumkahan geomean geometric_mean mad quantile sem regr_avgx regr_avgy regr_sxx regr_sxy
-    regr_syy isfinite even gcd lcm factorial sinh cosh tanh log2 fdiv fmod nextafter strip_accents ltrim rtrim
-    prefix suffix instr bit_length strlen ascii ord list_count
-    """.split()
-)
+_NAMED = """
+date_part histogram epoch_ms epoch_us epoch_ns local_day isodow isoyear weekday era century decade millennium
+product favg fsum kahan_sum sumkahan geomean geometric_mean mad quantile sem regr_avgx regr_avgy regr_sxx regr_sxy
+regr_syy isfinite even gcd lcm factorial sinh cosh tanh log2 fdiv fmod nextafter strip_accents ltrim rtrim
+prefix suffix instr bit_length strlen ascii ord list_count
+"""
+
+NAMED = frozenset(_NAMED.split())
 """Functions that the parser passes on by name."""
 
-CHANGING = frozenset(
-    """
-    now current_date current_timestamp current_time currentdate currenttimestamp currenttime localtime localtimestamp
-    get_current_timestamp get_current_time today transaction_timestamp random rand uuid gen_random_uuid uuidv4 uuidv7
-    current_datetime
-    """.split()
-)
+_CHANGING = """
+now current_date current_timestamp current_time currentdate currenttimestamp currenttime localtime localtimestamp
+get_current_timestamp get_current_time today transaction_timestamp random rand uuid gen_random_uuid uuidv4 uuidv7
+current_datetime
+"""
+
+CHANGING = frozenset(_CHANGING.split())
 """Functions that give another answer each time."""
 
-TYPES = frozenset(
-    getattr(exp.DType, name)
-    for name in """
-    BOOLEAN TINYINT SMALLINT INT BIGINT INT128 UTINYINT USMALLINT UINT UBIGINT FLOAT DOUBLE DECIMAL VARCHAR TEXT CHAR
-    DATE TIME TIMESTAMP TIMESTAMPTZ TIMESTAMPNTZ INTERVAL
-    """.split()
-)
+_TYPES = """
+BOOLEAN TINYINT SMALLINT INT BIGINT INT128 UTINYINT USMALLINT UINT UBIGINT FLOAT DOUBLE DECIMAL VARCHAR TEXT CHAR
+DATE TIME TIMESTAMP TIMESTAMPTZ TIMESTAMPNTZ INTERVAL
+"""
+
+TYPES = frozenset(getattr(exp.DType, name) for name in _TYPES.split())
 """Types that a value may be cast to."""

@@ -98,7 +98,7 @@ def _wait_for_all(mesh: Mesh, drops: Path, told: Told) -> None:
     for source in sorted(arrived):
         moment = str(mesh.status(source)["published"])
         for product in _made_from(mesh, source):
-            told(f"{product} is made from {source}")
+            told(f"{product} takes up {source}")
             mesh.wait(str(product), (source, moment), max(1.0, deadline - time.monotonic()))
 
 

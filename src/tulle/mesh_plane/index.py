@@ -19,7 +19,8 @@ from tulle.client.calls import Call, Calls
 from tulle.client.mesh import Mesh
 from tulle.client.together import side_by_side
 from tulle.errors import Denied, TulleError, lost_product
-from tulle.mesh_plane import lineage, search, status
+from tulle.mesh_plane import lineage, search
+from tulle.mesh_plane.status import line
 from tulle.times import wall_clock
 from tulle.uris import ProductName
 
@@ -66,7 +67,7 @@ class Index:
     def status(self) -> dict[str, Any]:
         """One line per product: its state, and why nothing happens there."""
         entries = self.entries()
-        return {"products": [status.line(e.product, e.status, e.heard, e.error) for e in entries.values()]}
+        return {"products": [line(e.product, e.status, e.heard, e.error) for e in entries.values()]}
 
     def entries(self) -> dict[str, Entry]:
         """What is known of every product, heard within the last second where they answer."""
@@ -90,13 +91,9 @@ class Index:
     def _hear(self, product: ProductName) -> Entry:
         known = self._entries.get(str(product), Entry(str(product)))
         try:
-            description = self._ask(product, "")
-            said = replace(known, description=description, heard=str(wall_clock()), error={})
-            return replace(
-                said,
-                status=self._ask(product, "/observability/status"),
-                provenance=self._ask(product, "/observability/provenance"),
-            )
+            description, status = self._ask(product, ""), self._ask(product, "/observability/status")
+            provenance = self._if_open(product, "/observability/provenance")
+            return Entry(str(product), description, status, provenance, str(wall_clock()))
         except Denied as refusal:
             return replace(known, heard=str(wall_clock()), error=refusal.as_document())
         except TulleError as away:
@@ -105,6 +102,13 @@ class Index:
     def _ask(self, product: ProductName, tail: str) -> dict[str, Any]:
         document: dict[str, Any] = self._calls.document(Call(f"/{product}{tail}", product, seconds=5.0))
         return document
+
+    def _if_open(self, product: ProductName, tail: str) -> dict[str, Any]:
+        """A document that a product may keep to its readers; nothing where the mesh plane is none of them."""
+        try:
+            return self._ask(product, tail)
+        except Denied:
+            return {}
 
     def _descriptions(self) -> dict[str, Mapping[str, Any]]:
         return {name: entry.description for name, entry in self.entries().items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
@@ -19,10 +20,10 @@ Config = dict[str, str | bool | int | float | list[str]]
 
 
 class Engine:
-    """Hands out cursors of one lazily opened DuckDB connection."""
+    """Hands out cursors of one lazily opened DuckDB connection. What memory cannot hold goes to `spill`."""
 
-    def __init__(self, threads: int = 2, memory: str = "512MB", linger: float = LINGER) -> None:
-        self._config: Config = {"threads": threads, "memory_limit": memory, "preserve_insertion_order": True}
+    def __init__(self, spill: Path, threads: int = 2, memory: str = "512MB", linger: float = LINGER) -> None:
+        self._config: Config = {"threads": threads, "memory_limit": memory, "temp_directory": str(spill)}
         self._linger = linger
         self._lock = threading.Lock()
         self._connection: duckdb.DuckDBPyConnection | None = None
@@ -37,7 +38,11 @@ class Engine:
             yield cursor
         except duckdb.OutOfMemoryException as error:
             why = str(error).splitlines()[0]
-            raise Unavailable("E004", "there is no room for the temporary data of a read", why=why) from None
+            raise Unavailable("E204", "there is no room for what the statement needs", why=why) from None
+        except duckdb.IOException as error:
+            if "No space left" not in str(error):
+                raise
+            raise Unavailable("E004", "the disk is full: temporary data of a statement") from None
         finally:
             cursor.close()
             self._give_back()
@@ -57,6 +62,7 @@ class Engine:
     def rest(self) -> None:
         """Lets the connection go if nobody is using it."""
         with self._lock:
+            self._stop_timer()
             if self._users == 0 and self._connection is not None:
                 self._connection.close()
                 self._connection = None
@@ -70,15 +76,18 @@ class Engine:
 
     def _take(self) -> duckdb.DuckDBPyConnection:
         with self._lock:
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
+            self._stop_timer()
             if self._connection is None:
                 self._connection = _connect(self._config)
             self._users += 1
             cursor = self._connection.cursor()
         cursor.execute("SET TimeZone='UTC'")
         return cursor
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _give_back(self) -> None:
         with self._lock:

@@ -35,7 +35,7 @@ class Log:
         self.folder = folder
         self.shapes = {shape.name: shape for shape in shapes}
         self._wall, self._steps = wall, steps
-        self._engine, self._index, self._footers = Engine(), Index(), Footers()
+        self._engine, self._index, self._footers = Engine(folder / "spill"), Index(), Footers()
         self._changing, self._writing = threading.RLock(), threading.Lock()
         self._lock: int | None = None
         self._clock: WriterClock | None = None

@@ -25,8 +25,8 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
 }
 _ready: list[Connection] = []
 
-# The first list that Arrow is given has it look for pandas, which takes a second where it is installed: once here, before
-# anything is forked, rather than in every child.
+# The first list that Arrow is given has it look for pandas, which takes a second where it is installed: once here,
+# before anything is forked, rather than in every child.
 pa.array([0])
 
 

@@ -27,6 +27,8 @@ from tulle.transformation.instants import Instants, from_local, from_texts
 _CODED = pa.dictionary(pa.int32(), pa.string())
 """How texts that still have to be read are kept: each different one is read once."""
 
+_TIME = r"^([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?$"
+
 
 @dataclass(frozen=True)
 class Source:
@@ -83,6 +85,8 @@ def _csv(source: Source) -> pa.Table:
             _conversion(form, {name: _first_type(kind, form) for name, kind in form.columns}),
         )
     except (pa.ArrowInvalid, UnicodeError):
+        if _only_a_header(source):
+            return pa.schema([(name, _first_type(kind, form)) for name, kind in form.columns]).empty_table()
         _explain(source)
     if odd:
         what = f"a row has more or fewer cells than the {len(form.columns)} columns of the header"
@@ -113,7 +117,7 @@ def _typed(
     form = source.format
     if values.type == _CODED and kind == "date":
         return _each(source, name, kind, values, lambda texts: _dates(connection, texts, form.date_format)), ""
-    if values.type == _CODED:
+    if values.type == _CODED and kind == "timestamp":
         return _instants(connection, source, name, values)
     if kind == "timestamp" and pa.types.is_timestamp(values.type) and values.type.tz is None:
         read = from_local(connection, values.combine_chunks(), form.timezone)
@@ -228,6 +232,13 @@ def _records(source: Source) -> Iterator[tuple[int, list[str]]]:
             line = reader.line_num + 1
 
 
+def _only_a_header(source: Source) -> bool:
+    try:
+        return _line(source, 0) == 0
+    except (UnicodeError, csv.Error):
+        return False
+
+
 def _line(source: Source, row: int) -> int:
     """The line in which a row begins, found by reading again: only errors want to know."""
     return next(islice(_records(source), row + 1, None), (0, []))[0]
@@ -275,6 +286,8 @@ def _first_bad(texts: pa.ChunkedArray, kind: str, form: FileFormat) -> int | Non
 
 
 def _castable(values: pa.Array, kind: str) -> bool:
+    if kind == "time":  # Arrow reads these in files but casts none
+        return not pc.any(pc.invert(pc.match_substring_regex(values, _TIME))).as_py()
     try:
         pc.cast(values, ARROW[kind])
     except pa.ArrowInvalid:

@@ -19,7 +19,7 @@ from tulle.transformation.checks import Failing, identity_of
 from tulle.transformation.engine import warm
 from tulle.transformation.jobs import Ask, Batch, Make, Parse, Touch, run_job
 from tulle.transformation.parse import Parsed, Source
-from tulle.transformation.scope import EVERYTHING, Everything, Parts, named, needed
+from tulle.transformation.scope import EVERYTHING, Everything, Parts, named, needed, touched_plainly
 from tulle.utility_plane.nursery import Bounds, Nursery, isolation
 
 QUERY_LIMITS = Limits(memory_mb=1024, seconds=30)
@@ -105,6 +105,9 @@ class Workshop:
         """The part of the outputs that changed rows touch. They hold old and new values alike, as rows."""
         if not named(manifest, changed):
             return EVERYTHING
+        plain = touched_plainly(manifest, changed)
+        if plain is not None:
+            return plain
         with contextlib.ExitStack() as opened:
             given = [wire.memory(opened, needed(manifest, name, table)) for name, table in changed.items()]
             answers = [wire.memory(opened) for _ in changed]

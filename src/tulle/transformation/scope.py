@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from tulle.product.manifest import TYPES, Manifest
 from tulle.times import Moment
+from tulle.transformation.columns import ARROW, INSTANT
 from tulle.transformation.engine import Connection, quoted, rows, tables
 
 
@@ -53,6 +54,32 @@ def needed(manifest: Manifest, name: str, table: pa.Table) -> pa.Table:
     """The table without the columns that the scope of input `name` cannot be made from; the fewer travel the better."""
     text = " ".join(expression for _, expression in dict(manifest.scope)[name]).lower()
     return table.select([c for c in table.column_names if c.lower() in text] or table.column_names[:1])
+
+
+def touched_plainly(manifest: Manifest, changed: Mapping[str, pa.Table]) -> Parts | None:
+    """What `touched` gives, where all that is asked of the changed rows is columns as they are; None elsewhere.
+
+    It runs no code of the product, so that it needs no child.
+    """
+    declared = {column.name: ARROW[column.type] for output in manifest.outputs for column in output.columns}
+    by_columns: dict[tuple[str, ...], list[pa.Table]] = {}
+    for name, table in changed.items():
+        pairs = sorted(dict(manifest.scope)[name])
+        bare = [match[1] or match[2] if (match := _BARE.fullmatch(e)) else "" for _, e in pairs]
+        types = {
+            column: table.schema.field(b).type
+            for (column, _), b in zip(pairs, bare, strict=True)
+            if b in table.column_names
+        }
+        if any(types.get(column) != declared.get(column, INSTANT) for column, _ in pairs):
+            return None
+        columns = [column for column, _ in pairs]
+        by_columns.setdefault(tuple(columns), []).append(table.select(bare).rename_columns(columns))
+    return tuple(pa.concat_tables(t).group_by(list(columns)).aggregate([]) for columns, t in by_columns.items())
+
+
+def _as_declared(table: pa.Table, name: str, declared: pa.DataType) -> bool:
+    return name in table.column_names and table.schema.field(name).type == declared
 
 
 def touched(connection: Connection, manifest: Manifest, changed: Mapping[str, pa.Table]) -> Parts:

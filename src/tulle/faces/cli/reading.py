@@ -118,7 +118,7 @@ def _changes(words: Words) -> None:
             print(as_json(dict(change.document), indent=None), flush=words.follow)
     elif words.follow:
         for change in changes:
-            print(f"{change.op:<8}{change.moment}  {text(change.after or change.before)}", flush=True)
+            print(f"{change.op:<8}{change.moment}  {_told(change.before, change.after)}", flush=True)
     else:
         rows = [_change_row(change.document) for change in changes]
         show(rows[:MOST] if words.output == "table" else rows, words.output)
@@ -126,6 +126,14 @@ def _changes(words: Words) -> None:
             remark(f"(the first {MOST:,} of {len(rows):,} changes: -o csv for all)")
     if changes.cursor:
         remark(f"(go on with --since {changes.cursor})")
+
+
+def _told(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> str:
+    """The values of a fact; where a correction changed one, what it was and what it is."""
+    if not before or not after:
+        return text(after or before or {})
+    pairs = {name: (text(before.get(name)), text(now)) for name, now in after.items()}
+    return ", ".join(f"{name} {was} -> {now}" if was != now else f"{name} {now}" for name, (was, now) in pairs.items())
 
 
 def _change_row(document: Mapping[str, Any]) -> dict[str, Any]:

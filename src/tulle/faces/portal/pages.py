@@ -33,9 +33,10 @@ def landing(mesh_id: str, address: str, who: str | None, products: Sequence[Know
     title = f"The data mesh {mesh_id}"
     if who is None:
         return _page(title, join(el("h1", title), what, _how_to_sign_in()), None)
-    example = next((known.name for known in products if known.name == _EXAMPLE), products[0].name if products else "")
+    example = next((known for known in products if known.name == _EXAMPLE), products[0] if products else None)
     table = _products(products) if products else _no_products()
-    return _page(title, join(el("h1", title), what, table, _ways(address, example), _doors()), who)
+    ways = _ways(address, example) if example else None
+    return _page(title, join(el("h1", title), what, table, ways, _doors()), who)
 
 
 def product(address: str, who: str, known: Known) -> str:
@@ -48,7 +49,7 @@ def product(address: str, who: str, known: Known) -> str:
         _away(known) if not description else None,
         _facts(known),
         *(_port(output, known.sample.get(str(output.get("port")))) for output in outputs),
-        _ways(address, known.name) if description else None,
+        _ways(address, known) if description else None,
     )
     return _page(known.name, body, who)
 
@@ -195,12 +196,12 @@ def _cell(value: Any) -> Html:
     return el("td", "" if value is None else str(value))
 
 
-def _ways(address: str, name: str) -> Html:
-    if not name:
-        return Html("")
+def _ways(address: str, known: Known) -> Html:
+    name, outputs = known.name, known.description.get("outputs", [])
+    port = str(outputs[0].get("name", "rows")) if outputs else "rows"
     ways = {
         "Command line": f"tulle describe {name}\ntulle read {name} --limit 5",
-        "HTTP": f'curl -H "Authorization: Bearer $(tulle token)" \\\n  "{address}/{name}/rows.csv?limit=5"',
+        "HTTP": f'curl -H "Authorization: Bearer $(tulle token)" \\\n  "{address}/{name}/{port}.csv?limit=5"',
         "Python": f'import tulle\n\nanswer = tulle.load("{name}")\nprint(answer.moment)\ntable = answer.arrow()',
         "Changes as they come": f"tulle changes {name} --follow",
     }
