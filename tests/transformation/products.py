@@ -37,7 +37,7 @@ def columns(**types: str) -> tuple[Column, ...]:
 def output(
     types: dict[str, str],
     key: str = "id",
-    time: ActualTime | str = "at",
+    time: ActualTime | str = "seen",
     name: str = "rows",
     rules: tuple[Expectation, ...] = (),
 ) -> Output:
@@ -65,9 +65,8 @@ def product(
     limits: Limits | None = None,
 ) -> Manifest:
     name, purpose = ProductName("shop", "orders"), "to be tested"
-    archetype = "aggregate"
     transform, limits = transform or Transform(), limits or Limits(512, 20)
-    return Manifest(name, archetype, "shop", purpose, inputs, transform, outputs, scope, limits=limits)
+    return Manifest(name, "aggregate", "shop", purpose, inputs, transform, outputs, scope, limits=limits)
 
 
 def table(types: dict[str, str], *rows: tuple[Any, ...]) -> pa.Table:

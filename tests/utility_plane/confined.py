@@ -1,4 +1,4 @@
-"""A process that takes its own rights away and then tries things: `python -m tests.utility_plane.confined WALLS DIR`."""
+"""A process that takes its own rights away, then tries things: `python -m tests.utility_plane.confined WALLS DIR`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def main(walls: str, folder: Path) -> None:
         "fork": fork,
         "thread": thread,
     }
-    print(json.dumps({name: tried(attempt) for name, attempt in attempts.items()}))
+    sys.stdout.write(json.dumps({name: tried(attempt) for name, attempt in attempts.items()}))
 
 
 def fork() -> None:

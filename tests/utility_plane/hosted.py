@@ -29,7 +29,7 @@ def work(folder: Path, name: str, kind: str) -> None:
     append(
         folder / "started", {"name": name, "pid": os.getpid(), "parent": os.getppid(), "open": open_here, "comm": comm}
     )
-    print(f"{name} speaks", flush=True)
+    sys.stdout.write(f"{name} speaks\n")
     KINDS[kind]()
 
 

@@ -65,7 +65,7 @@ def raise_error(_: dict[str, Any], __: list[int]) -> dict[str, Any]:
 
 
 def fault(_: dict[str, Any], __: list[int]) -> dict[str, Any]:
-    print("what the code said", flush=True)
+    sys.stdout.write("what the code said\n")
     raise KeyError("a value")
 
 
@@ -115,7 +115,8 @@ def container() -> None:
     pending = threading.Thread(target=endless, args=(nursery,), daemon=True)
     pending.start()
     tell = {"pid": os.getpid(), "nursery": nursery.pid, "secret": secret, "looks": looks}
-    print(json.dumps(tell), flush=True)
+    sys.stdout.write(json.dumps(tell) + "\n")
+    sys.stdout.flush()
     sys.stdin.read()
     os._exit(0)
 

@@ -172,7 +172,7 @@ def test_children_and_nursery_end_with_their_container() -> None:
         told = json.loads(container.stdout.readline())
         assert {look["parent"] for look in told["looks"]} == {told["nursery"]}
         assert all(len(look["open"]) == 3 + 2 for look in told["looks"])
-        family = eventually(lambda: f if len(f := tree(container.pid)) >= 3 else None)
+        family = eventually(lambda: f if len(f := tree(container.pid)) >= 3 else ())
         container.kill()
     eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in family), what=f"{family} are gone")
 

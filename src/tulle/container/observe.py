@@ -129,7 +129,7 @@ def _entry(entry: Entry) -> dict[str, Any]:
         reached = sorted(story.provenance.items())
         document["provenance"] = {name: [str(oldest), str(newest)] for name, (oldest, newest) in reached}
     if story.cursors:
-        document["inputs"] = {name: str(cursor) for name, cursor in story.cursors.items()}
+        document["inputs"] = dict(story.cursors)
     return document
 
 

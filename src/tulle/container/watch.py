@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from tulle.container.intake import DropFolder
 
-LOOK_SECONDS = 2.0
+LOOK_SECONDS = 3.0
 """How often to look all the same: a network file system reports nothing."""
 
 

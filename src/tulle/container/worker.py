@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
+from tulle.container.breath import breathe_out
 from tulle.container.journal import Run
 from tulle.container.parts import Condition, Parts
 from tulle.container.standing import look_again
@@ -23,6 +24,8 @@ from tulle.times import Moment, parse_moment
 
 T = TypeVar("T")
 
+QUIET_SECONDS = 1.0
+"""After so long without work the memory of the last run is given back."""
 FIRST_RETRY, LONGEST_RETRY = 0.25, 30.0
 ATTEMPTS = 4
 """How often code that fails is run before it counts as broken: its process may have been killed for no fault of it."""
@@ -63,6 +66,7 @@ class Worker(threading.Thread):
         self._wake = threading.Event()
         self._requests: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._stopping = False
+        self._tired = True
         self._retry = FIRST_RETRY
 
     def wake(self) -> None:
@@ -95,10 +99,19 @@ class Worker(threading.Thread):
         pause: float | None = 0.0
         self.ask(lambda: look_again(self._parts, self._condition))
         while not self._stopping:
-            self._wake.wait(pause)
+            self._rest(pause)
             self._wake.clear()
             self._answer_requests()
             pause = self._work()
+
+    def _rest(self, pause: float | None) -> None:
+        """Sleeps until woken, or for `pause` seconds; after a while of nothing, memory is given back."""
+        if not self._tired or (pause is not None and pause < QUIET_SECONDS):
+            self._wake.wait(pause)
+        elif not self._wake.wait(QUIET_SECONDS):
+            self._tired = False
+            breathe_out(self._parts.log)
+            self._wake.wait(pause)
 
     def _answer_requests(self) -> None:
         while not self._stopping:
@@ -111,6 +124,7 @@ class Worker(threading.Thread):
     def _work(self) -> float | None:
         try:
             while not self._stopping and any(task.step() for task in self._tasks):
+                self._tired = True
                 self._answer_requests()
             self._retry = FIRST_RETRY
             self._settle()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,6 +19,8 @@ from tulle.times import Moment
 from tulle.transformation.engine import Connection, tables
 
 Tables = Mapping[str, pa.Table]
+
+_NO_TABLE = re.compile(r'Table with name "?([^"\s]+)"? does not exist')
 
 
 def by_sql(connection: Connection, code: Path, file: str, inputs: Tables) -> pa.Table:
@@ -38,8 +41,8 @@ def by_python(
     """What `file.py:function` makes of the inputs, per output port. What the code raises is passed on as it is."""
     file, _, name = spec.partition(":")
     function = _function(code, file, name)
-    arguments = _arguments(function, spec, {port.name: inputs[port.name] for port in manifest.inputs}, at)
-    result = function(**arguments) if isinstance(arguments, dict) else function(*arguments)
+    args, named = _arguments(function, spec, {port.name: inputs[port.name] for port in manifest.inputs}, at)
+    result = function(*args, **named)
     names = [output.name for output in manifest.outputs]
     if not isinstance(result, dict):
         if len(names) > 1:
@@ -72,9 +75,7 @@ def _only_select(connection: Connection, text: str, file: str) -> duckdb.Stateme
 def _sql_fault(connection: Connection, file: str, text: str, inputs: Tables, error: duckdb.Error) -> CheckFailed:
     place = _sql_place(file, error)
     if isinstance(error, duckdb.CatalogException | duckdb.BinderException):
-        used = {name.strip('"') for name in connection.get_table_names(text, qualified=True)}
-        folded = {name.lower() for name in inputs}
-        if strange := sorted(name for name in used if name.lower() not in folded):
+        if strange := _strange_tables(connection, text, inputs, error):
             why = "\n".join([*filter(None, [nearest(strange[0], inputs)]), f"Declared: {', '.join(inputs)}."])
             what = f"{file} reads {', '.join(strange)}, which the manifest does not declare"
             return CheckFailed("E023", what, where=place, why=why, fix="declare it under inputs")
@@ -86,6 +87,17 @@ def _sql_fault(connection: Connection, file: str, text: str, inputs: Tables, err
         return CheckFailed("E034", f"{file} needs more memory than its limits allow", where=place)
     why = "The engine's whole message is in the run's log."
     return CheckFailed("E034", f"{file} failed: {type(error).__name__}", where=place, why=why)
+
+
+def _strange_tables(connection: Connection, text: str, inputs: Tables, error: duckdb.Error) -> list[str]:
+    """The tables that a statement names and the manifest does not."""
+    try:
+        used = {name.strip('"') for name in connection.get_table_names(text, qualified=True)}
+    except duckdb.Error:  # it looks into the tables it knows, and may stumble there
+        missing = _NO_TABLE.search(str(error))
+        used = {missing[1]} if missing else set()
+    folded = {name.lower() for name in inputs}
+    return sorted(name for name in used if name.lower() not in folded)
 
 
 def _sql_place(file: str, error: duckdb.Error) -> str:
@@ -117,20 +129,20 @@ def _function(code: Path, file: str, name: str) -> Callable[..., Any]:
 
 def _arguments(
     function: Callable[..., Any], spec: str, inputs: Tables, at: Mapping[str, Moment]
-) -> dict[str, Any] | list[pa.Table]:
+) -> tuple[tuple[pa.Table, ...], dict[str, Any]]:
     """The inputs by name where the function's parameters are named like them, else in the manifest's order."""
     parameters = inspect.signature(function).parameters.values()
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
-        return dict(inputs)
-    wanted = [p for p in parameters if p.kind is not p.VAR_POSITIONAL and p.name not in ("moments", *inputs)]
-    given: dict[str, Any] = {p.name: inputs[p.name] for p in parameters if p.name in inputs}
-    if any(p.name == "moments" and p.name not in inputs for p in parameters):
-        given["moments"] = {name: moment.as_datetime() for name, moment in at.items()}
-    required = [p for p in wanted if p.default is p.empty]
-    if not required and len(given) - ("moments" in given) in (len(inputs), len(parameters)):
-        return given
-    if len(required) == len(inputs) and len(given) == 0:
-        return list(inputs.values())
+        return (), dict(inputs)
+    by_name = {p.name: inputs[p.name] for p in parameters if p.name in inputs}
+    moments: dict[str, Any] = {}
+    if "moments" not in inputs and any(p.name == "moments" for p in parameters):
+        moments["moments"] = {name: moment.as_datetime() for name, moment in at.items()}
+    required = [p for p in parameters if p.default is p.empty and p.name not in (*by_name, *moments)]
+    if by_name and not required:
+        return (), by_name | moments
+    if not by_name and len(required) == len(inputs):
+        return tuple(inputs.values()), moments
     takes, has = ", ".join(p.name for p in parameters) or "nothing", ", ".join(inputs)
     why = f"It takes {takes}; the inputs are {has}."
     raise CheckFailed("E034", f"{spec} does not take the product's inputs", where=spec.partition(":")[0], why=why)

@@ -21,7 +21,7 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": False,
     "allow_community_extensions": False,
     "allow_persistent_secrets": False,
-    "max_temp_directory_size": "0B",
+    "temp_directory": "",  # nothing is spilled: a child writes no files
 }
 _ready: list[Connection] = []
 

@@ -33,6 +33,7 @@ _QUIET_LIBRARIES = {
     "JE_ARROW_MALLOC_CONF": "background_thread:false",
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
 }
 
 
@@ -68,6 +69,7 @@ def host_environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
 def become_host_environment() -> None:
     """Puts `host_environment` in place for this process. Must come before anything imports pyarrow or numpy."""
     os.environ.update(_QUIET_LIBRARIES)
+    kernel.few_arenas()
 
 
 class Host:
