@@ -256,8 +256,9 @@ CODES: dict[str, Explanation] = {
     ),
     "E043": Explanation(
         "no fact matches",
-        "Nothing was changed: look with `tulle read` at what --where means. Only a retraction that stands can be lifted: one made through the control port and not yet ended by the source"
-        " delivering other values. `tulle log` lists them.",
+        "Nothing was changed: look with `tulle read` at what --where means. Only a retraction that stands can be lifted:"
+        " one made through the control port and not yet ended by the source delivering other values. `tulle log` lists"
+        " them.",
     ),
     "E201": Explanation("no such column", "The message lists the nearest names; `tulle describe` lists all."),
     "E202": Explanation(
@@ -295,9 +296,7 @@ CODES: dict[str, Explanation] = {
         "the moment is in the future",
         "Nobody can know yet what will have been published by then. Leave --as-of out for the latest state.",
     ),
-    "E072": Explanation(
-        "a moment without a time zone", "Give it one: 2013-02-12T08:00Z, or a datetime with tzinfo."
-    ),
+    "E072": Explanation("a moment without a time zone", "Give it one: 2013-02-12T08:00Z, or a datetime with tzinfo."),
     "E073": Explanation(
         "the clock went back",
         "The machine's clock is behind moments that were already published. Processing time never goes back: the"
@@ -306,9 +305,7 @@ CODES: dict[str, Explanation] = {
     "E074": Explanation(
         "the wait ran out of time", "What was waited for has not come yet. `tulle status` says in a line why."
     ),
-    "E075": Explanation(
-        "the cursor is too old", "The history kept no longer reaches it. Start again from a snapshot."
-    ),
+    "E075": Explanation("the cursor is too old", "The history kept no longer reaches it. Start again from a snapshot."),
 }
 
 

@@ -24,8 +24,8 @@ def main(walls: str, folder: Path) -> None:
     if "seccomp" in walls:
         seccomp.restrict()
     attempts: dict[str, Callable[[], object]] = {
-        "read open": lambda: (folder / "open" / "a").read_text(),
-        "read closed": lambda: (folder / "closed").read_text(),
+        "read open": (folder / "open" / "a").read_text,
+        "read closed": (folder / "closed").read_text,
         "list closed": lambda: list(folder.iterdir()),
         "write open": lambda: (folder / "open" / "a").write_text("x"),
         "write ours": lambda: (folder / "ours" / "b").write_text("x"),

@@ -196,8 +196,8 @@ class Derive:
         return entry
 
     def _told(self, run: Run, entry: Entry, took: Mapping[str, int], warnings: tuple[str, ...]) -> None:
-        published(self._parts, run, entry, took, warnings)
         self._bell.ring()
+        published(self._parts, run, entry, took, warnings)
         if warnings or self._condition.warnings:
             look_again(self._parts, self._condition)
 

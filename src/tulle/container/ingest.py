@@ -127,8 +127,8 @@ class Ingest:
         return {table: Write(made.rows, scope=scope, kept=made.kept) for table, made in outputs.items()}
 
     def _told(self, run: Run, entry: Entry, took: Mapping[str, int], warnings: Iterable[str]) -> None:
-        published(self._parts, run, entry, took, tuple(warnings))
         self._bell.ring()
+        published(self._parts, run, entry, took, tuple(warnings))
         if warnings or self._condition.warnings:
             look_again(self._parts, self._condition)
 

@@ -36,6 +36,9 @@ Predicate = tuple[str, str, Any]
 MOST_VALUES = 50
 """Up to so many distinct values are sent upstream one by one; beyond, their range."""
 
+MOST_PLAINLY = 20_000
+"""Up to so many distinct values are looked at without a child: more take longer here than there."""
+
 _BARE = re.compile(r'\s*(?:([A-Za-z_]\w*)|"([^"]+)")\s*')
 _LOCAL_DAY = re.compile(r"""\s*local_day\(\s*(?:([A-Za-z_]\w*)|"([^"]+)")\s*,\s*'([^']+)'\s*\)\s*""", re.IGNORECASE)
 _WORDS = {"null", "true", "false", "current_date", "current_timestamp"}
@@ -57,29 +60,48 @@ def needed(manifest: Manifest, name: str, table: pa.Table) -> pa.Table:
 
 
 def touched_plainly(manifest: Manifest, changed: Mapping[str, pa.Table]) -> Parts | None:
-    """What `touched` gives, where all that is asked of the changed rows is columns as they are; None elsewhere.
+    """What `touched` gives, where only columns and their local days are asked of the changed rows; None elsewhere.
 
     It runs no code of the product, so that it needs no child.
     """
-    declared = {column.name: ARROW[column.type] for output in manifest.outputs for column in output.columns}
     by_columns: dict[tuple[str, ...], list[pa.Table]] = {}
     for name, table in changed.items():
-        pairs = sorted(dict(manifest.scope)[name])
-        bare = [match[1] or match[2] if (match := _BARE.fullmatch(e)) else "" for _, e in pairs]
-        types = {
-            column: table.schema.field(b).type
-            for (column, _), b in zip(pairs, bare, strict=True)
-            if b in table.column_names
-        }
-        if any(types.get(column) != declared.get(column, INSTANT) for column, _ in pairs):
+        part = _plain_part(manifest, sorted(dict(manifest.scope)[name]), table)
+        if part is None:
             return None
-        columns = [column for column, _ in pairs]
-        by_columns.setdefault(tuple(columns), []).append(table.select(bare).rename_columns(columns))
+        by_columns.setdefault(tuple(part.column_names), []).append(part)
     return tuple(pa.concat_tables(t).group_by(list(columns)).aggregate([]) for columns, t in by_columns.items())
 
 
-def _as_declared(table: pa.Table, name: str, declared: pa.DataType) -> bool:
-    return name in table.column_names and table.schema.field(name).type == declared
+def _plain_part(manifest: Manifest, pairs: Sequence[tuple[str, str]], table: pa.Table) -> pa.Table | None:
+    sources = [_plain_source(expression) for _, expression in pairs]
+    names = list(dict.fromkeys(name for name, _ in sources))
+    if not set(names) <= set(table.column_names):
+        return None
+    few = table.select(names).group_by(names).aggregate([])
+    if few.num_rows > MOST_PLAINLY:
+        return None
+    declared = {column.name: ARROW[column.type] for output in manifest.outputs for column in output.columns}
+    made = {
+        column: few[name] if zone is None else _local_days(few[name], zone)
+        for (column, _), (name, zone) in zip(pairs, sources, strict=True)
+    }
+    return pa.table(made) if all(v.type == declared.get(c, INSTANT) for c, v in made.items()) else None
+
+
+def _plain_source(expression: str) -> tuple[str, str | None]:
+    """The column that an expression is, or is the local day of, and the zone of that day; an empty name elsewhere."""
+    if (match := _BARE.fullmatch(expression)) and expression.strip().lower() not in _WORDS:
+        return match[1] or match[2], None
+    match = _LOCAL_DAY.fullmatch(expression)
+    return (match[1] or match[2], match[3]) if match else ("", None)
+
+
+def _local_days(instants: pa.ChunkedArray, zone: str) -> pa.ChunkedArray:
+    here = ZoneInfo(zone)
+    micros = instants.cast(INSTANT).cast(pa.int64()).to_pylist()
+    days = [None if m is None else Moment(m).as_datetime().astimezone(here).date() for m in micros]
+    return pa.chunked_array([days], pa.date32())
 
 
 def touched(connection: Connection, manifest: Manifest, changed: Mapping[str, pa.Table]) -> Parts:
