@@ -122,7 +122,9 @@ class LocalMesh:
         found += [f"socket {path}" for path in (self.folder / "r").rglob("*.sock")]
         locks = [self.state / "host.lock", *self.state.glob("products/*/*/writer.lock")]
         found += [f"lock {path}" for path in locks if _held(path)]
-        found += [str(path) for path in (self.state / "mesh.json", *(self.folder / "r").rglob("*.json")) if path.exists()]
+        found += [
+            str(path) for path in (self.state / "mesh.json", *(self.folder / "r").rglob("*.json")) if path.exists()
+        ]
         return found
 
     def said(self) -> str:

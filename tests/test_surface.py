@@ -12,6 +12,7 @@ SURFACE = [
     "changes",
     "connect",
     "describe",
+    "explain",
     "history",
     "lift",
     "lineage",

@@ -256,9 +256,9 @@ CODES: dict[str, Explanation] = {
     ),
     "E043": Explanation(
         "no fact matches",
-        "Nothing was changed: look with `tulle read` at what --where means. Only a retraction that stands can be lifted:"
-        " one made through the control port and not yet ended by the source delivering other values. `tulle log` lists"
-        " them.",
+        "Nothing was changed: look with `tulle read` at what --where means. Only a retraction that stands can be"
+        " lifted: one made through the control port, and that the source has not ended by delivering other values."
+        " `tulle log` lists them.",
     ),
     "E201": Explanation("no such column", "The message lists the nearest names; `tulle describe` lists all."),
     "E202": Explanation(

@@ -75,9 +75,13 @@ class Chaos:
 def arrivals() -> list[Arrival]:
     """A year: what is there first, then month by month; readings are corrected in June, aircraft leave in August."""
     weather, register = data.weather(DAYS), data.whole("planes.csv")
-    months = [Arrival("operations/flights", data.FLIGHTS, data.month_name(m), data.flights(m, DAYS)) for m in range(1, 13)]
+    months = [
+        Arrival("operations/flights", data.FLIGHTS, data.month_name(m), data.flights(m, DAYS)) for m in range(1, 13)
+    ]
     corrected = Arrival("weather/hourly", data.HOURLY, "weather-2.csv", _corrected(weather))
-    smaller = Arrival("fleet/aircraft", data.AIRCRAFT, "planes-2.csv", b"".join(register.splitlines(keepends=True)[:-900]))
+    smaller = Arrival(
+        "fleet/aircraft", data.AIRCRAFT, "planes-2.csv", b"".join(register.splitlines(keepends=True)[:-900])
+    )
     return [
         Arrival("weather/hourly", data.HOURLY, "weather-1.csv", weather),
         Arrival("fleet/aircraft", data.AIRCRAFT, "planes-1.csv", register),
@@ -146,8 +150,9 @@ def disturbed(flights_mesh: MakeMesh, kills: int, chaos_seed: int) -> Iterator[t
     local.start()
     chaos = Chaos(local, random.Random(chaos_seed), [])
     deeds: list[Arrival | str] = list(arrivals())
-    for number in range(kills):  # each kind in turn, so that few kills meet all of them
+    for number in range(1, kills):  # each kind in turn, so that few kills meet all of them
         deeds.insert(chaos.choices.randrange(1, len(deeds) + 1), KINDS[number % len(KINDS)])
+    deeds.append(HOST)  # at the end once more: a restart takes nothing in that was taken before
     for deed in deeds:
         chaos.pause()
         if isinstance(deed, Arrival):

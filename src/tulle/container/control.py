@@ -70,7 +70,7 @@ def lift(parts: Parts, who: Principal, asked: Retraction) -> dict[str, Any]:
     if not asked.reason.strip():
         raise UsageError("E041", "lifting a retraction needs a reason", fix='--reason "the sensor was right"')
     standing = _standing(parts, output)
-    chosen = _chosen(standing, asked.where)
+    chosen = _chosen(standing, _by_identity(output, asked.where))
     if asked.preview:
         return {"matches": chosen.num_rows, "of": standing.num_rows}
     if not chosen.num_rows:
@@ -127,6 +127,13 @@ def _standing(parts: Parts, output: Output) -> pa.Table:
     empty = pa.schema([]).empty_table()
     found = [stood.identities for stood in parts.log.standing() if stood.table == output.table]
     return pa.concat_tables(found) if found else empty
+
+
+def _by_identity(output: Output, where: Mapping[str, Any] | str) -> Mapping[str, Any] | str:
+    """The column that actual time is taken from says the same as actual time itself."""
+    if isinstance(where, str) or output.actual_time.column in output.key:
+        return where
+    return {"actual_time" if name == output.actual_time.column else name: value for name, value in where.items()}
 
 
 def _chosen(standing: pa.Table, where: Mapping[str, Any] | str) -> pa.Table:

@@ -7,6 +7,7 @@ from pathlib import PurePath
 
 from tulle.errors import nearest
 from tulle.formats.expressions import bare_column, expression_problem, rule_problem
+from tulle.formats.routes import RESERVED_DOMAINS, RESERVED_PORTS
 from tulle.formats.walk import Fault, Path
 from tulle.product.manifest import FileInput, Input, Manifest, Output, ProductInput
 
@@ -15,7 +16,7 @@ TIMES = ("timestamp", "date")
 
 def rule_faults(manifest: Manifest) -> list[Fault]:
     """All contradictions between the parts of `manifest`."""
-    faults = [*_inputs(manifest), *_transform(manifest), *_scope(manifest)]
+    faults = [*_names(manifest), *_inputs(manifest), *_transform(manifest), *_scope(manifest)]
     for path, output in ports(manifest):
         faults += [*_columns(path, output), *_key(path, output), *_times(path, output, manifest), *_rules(path, output)]
     return faults
@@ -28,6 +29,15 @@ def ports(manifest: Manifest) -> Iterator[tuple[Path, Output]]:
         key = output.table if output.name in seen else output.name
         seen.add(output.name)
         yield ("outputs", key), output
+
+
+def _names(manifest: Manifest) -> Iterator[Fault]:
+    """Words of addresses that the mesh and every product already use."""
+    if manifest.product.domain in RESERVED_DOMAINS:
+        yield Fault(("product",), f"no domain may be called {manifest.product.domain}: the mesh itself answers there")
+    for path, output in ports(manifest):
+        if output.name in RESERVED_PORTS:
+            yield Fault(path, f"no output port may be called {output.name}: every product answers there", "rows")
 
 
 def _inputs(manifest: Manifest) -> Iterator[Fault]:
