@@ -89,3 +89,31 @@ def test_bytes_kept_but_never_published_are_found_again(drop: DropFolder, tmp_pa
     after_a_crash = DropFolder(drop.port, drop.folder, tmp_path / "intake")
     assert [a.sha256 for a in after_a_crash.recover([])] == [kept.sha256]
     assert after_a_crash.recover([kept.sha256]) == []
+
+
+def test_a_file_does_not_overtake_an_earlier_one_that_is_not_known_to_be_whole(drop: DropFolder) -> None:
+    (drop.folder / "a.csv").write_text("x\n1\n")
+    for name in ("b", "c"):
+        (drop.folder / f"{name}.part").write_text("x\n1\n2\n")
+        (drop.folder / f"{name}.part").rename(drop.folder / f"{name}.csv")
+        drop.renamed_in(f"{name}.csv")
+    aged(drop.folder / "c.csv", 60)
+    assert [a.name for a in drop.ready()[0]] == ["c.csv"]
+    aged(drop.folder / "a.csv", 1)
+    assert [a.name for a in drop.ready()[0]] == ["a.csv", "b.csv"]
+
+
+def test_a_file_is_the_same_only_until_somebody_puts_it_there_again(drop: DropFolder) -> None:
+    file = drop.folder / "a.csv"
+    file.write_text("x\n1\n")
+    aged(file, 1)
+    ((first,), _) = drop.ready()
+    later = DropFolder(drop.port, drop.folder, drop.folder.parent / "intake")
+    ((seen_again,), _) = later.ready()
+    assert seen_again.same_file(first.cursor())
+    (drop.folder / "a.part").write_text("x\n1\n")
+    (drop.folder / "a.part").rename(file)
+    aged(file, 2)
+    ((put_again,), _) = drop.ready()
+    assert put_again.sha256 == first.sha256
+    assert not put_again.same_file(first.cursor())

@@ -76,7 +76,8 @@ def lift(parts: Parts, who: Principal, asked: Retraction) -> dict[str, Any]:
     if not chosen.num_rows:
         raise NotThere("E043", f"no retraction of {standing.num_rows:,} matches", fix=f"tulle log {parts.address}")
     story = Story("lift", who=who.subject, reason=asked.reason, revision=parts.revision)
-    return _told(parts.log.lift(output.table, chosen, story), output, "inserted")
+    entry = parts.log.lift(output.table, chosen, story)
+    return {"lifted": chosen.num_rows, "moment": str(entry.processing_time), "seq": entry.seq}
 
 
 def _must_be_source(parts: Parts) -> None:

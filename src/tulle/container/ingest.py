@@ -23,8 +23,8 @@ class Ingest:
 
     def __init__(self, parts: Parts, condition: Condition, bell: Bell, drop: DropFolder) -> None:
         self._parts, self._condition, self._bell, self._drop = parts, condition, bell, drop
-        self._consumed: list[str] = [c["sha256"] for c in parts.log.consumed(drop.port.name)]
-        self._waiting: deque[Arrival] = deque(drop.recover(self._consumed))
+        self._consumed = list(parts.log.consumed(drop.port.name))
+        self._waiting: deque[Arrival] = deque(drop.recover(c["sha256"] for c in self._consumed))
         self._again: float | None = None
         self._attempts = 0
 
@@ -83,7 +83,7 @@ class Ingest:
         except TulleError as broken:
             self._failed(run, arrival, broken)
         self._attempts = 0
-        self._consumed.append(arrival.sha256)
+        self._consumed.append(arrival.cursor())
 
     def _failed(self, run: Run, arrival: Arrival, broken: TulleError) -> None:
         """Parks a batch that is broken. What may pass at another attempt is raised again, and the file stays first."""
@@ -97,9 +97,11 @@ class Ingest:
         self._park(run, arrival, broken)
 
     def _known(self, arrival: Arrival) -> bool:
+        """Whether there is nothing new in it. An earlier snapshot may come back, but not because we look again."""
+        same = [c for c in self._consumed if c["sha256"] == arrival.sha256]
         if self._drop.port.delivery == "snapshot":
-            return self._consumed[-1:] == [arrival.sha256]
-        return arrival.sha256 in self._consumed
+            return self._consumed[-1:] == same[-1:] != [] or any(arrival.same_file(c) for c in same)
+        return bool(same)
 
     def _started(self, trigger: str, arrival: Arrival) -> Run:
         self._condition.running = f"taking in {arrival.name}"

@@ -28,17 +28,23 @@ UNFINISHED = (".tmp", ".part", ".partial", ".crdownload", "~")
 
 @dataclass(frozen=True)
 class Arrival:
-    """A file that counts: which input it came through, its name, and its bytes by content."""
+    """A file that counts: which input it came through, its name, its bytes by content, and when it was put there."""
 
     input: str
     name: str
     sha256: str
     arrived: Moment
     file: Path
+    landed: str = ""
 
     def cursor(self) -> dict[str, str]:
         """How the ledger names it."""
-        return {"name": self.name, "sha256": self.sha256, "arrived": str(self.arrived)}
+        named = {"name": self.name, "sha256": self.sha256, "arrived": str(self.arrived)}
+        return named | ({"landed": self.landed} if self.landed else {})
+
+    def same_file(self, cursor: Mapping[str, Any]) -> bool:
+        """Whether the ledger's `cursor` names this very file: not only the same bytes, but nobody put them anew."""
+        return bool(self.landed) and self.cursor() | {"arrived": ""} == {**cursor, "arrived": ""}
 
 
 @dataclass(frozen=True)
@@ -70,11 +76,14 @@ class DropFolder:
 
         Raises `Unavailable` E004 when the bytes cannot be kept; nothing is marked as taken then.
         """
-        ready, again = [], None
+        ready: list[Arrival] = []
+        again: float | None = None
+        unsettled: int | None = None
         for file, look in self._candidates():
             wait = self._still_to_wait(file.name, look)
-            if wait > 0:
-                again = wait if again is None else min(again, wait)
+            if wait > 0 or _overtakes(look, unsettled):
+                again = min(again or QUIET_SECONDS, wait or QUIET_SECONDS)
+                unsettled = min(unsettled or look.changed, look.changed)
                 continue
             ready.append(self._take(file))
             self._taken[file.name] = look
@@ -96,7 +105,8 @@ class DropFolder:
     def kept(self, sha256: str, facts: Mapping[str, Any] | None = None) -> Arrival:
         """The arrival whose bytes are kept under `sha256`."""
         facts = facts or json.loads((self._store / f"{sha256}.json").read_text(encoding="utf-8"))
-        return Arrival(self.port.name, facts["name"], sha256, parse_moment(facts["arrived"]), self._store / sha256)
+        file, arrived = self._store / sha256, parse_moment(facts["arrived"])
+        return Arrival(self.port.name, facts["name"], sha256, arrived, file, facts.get("landed", ""))
 
     def _candidates(self) -> list[tuple[Path, _Look]]:
         found = []
@@ -143,10 +153,11 @@ def _keep(file: Path, store: Path, port: str) -> Arrival:
             target.flush()
             os.fsync(target.fileno())
         name = digest.hexdigest()
-        arrival = Arrival(port, file.name, name, wall_clock(), store / name)
+        landed = str(Moment(file.stat().st_ctime_ns // 1_000))
+        arrival = Arrival(port, file.name, name, wall_clock(), store / name, landed)
         note = store / f"{name}.json"
         if not note.exists() or not arrival.file.exists():
-            note.write_text(json.dumps({"input": port, "name": file.name, "arrived": str(arrival.arrived)}))
+            note.write_text(json.dumps({"input": port, **arrival.cursor()}))
             draft.replace(arrival.file)
         return arrival
     finally:
@@ -166,6 +177,14 @@ def room_left(folder: Path) -> int:
 
 def _never(name: str) -> bool:
     return name.startswith(".") or name.lower().endswith(UNFINISHED)
+
+
+def _overtakes(look: _Look, unsettled: int | None) -> bool:
+    """Whether a file came after one, before it by name, that is not known to be whole: the later has the last word.
+
+    One that is written for long changes all the time; nothing is older than it, so that it holds nobody up.
+    """
+    return unsettled is not None and look.changed >= unsettled
 
 
 def _look(file: Path) -> _Look | None:

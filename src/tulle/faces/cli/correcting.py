@@ -115,8 +115,23 @@ def _reached(asked: Mesh, words: Words, moment: str) -> list[tuple[str, str]]:
             document = asked.wait(str(product), (str(source), moment), words.seconds)
             found.append((str(product), str(document["moment"])))
             if words.output == "table":
-                print(f"{product} has it", flush=True)
+                print(f"{product} has it: {_what_changed(asked, str(product), moment)}", flush=True)
     return found
+
+
+def _what_changed(asked: Mesh, product: str, since: str) -> str:
+    """What became of the product: the values of the one fact that changed, else how many did."""
+    changes = asked.changed(product, since)
+    if len(changes) != 1:
+        return f"{len(changes):,} facts changed" if len(changes) else "nothing changes here"
+    (row,) = changes.arrow().to_pylist()
+    before = row.get("before") or {}
+    told = [
+        f"{name} {old} -> {row[name]}"
+        for name, old in before.items()
+        if row["_change"] == "correct" and row[name] != old
+    ]
+    return ", ".join(told) or f"1 fact: {row['_change']}"
 
 
 VERBS: dict[str, Verb] = {
