@@ -91,7 +91,12 @@ def _loading_once(*, last: bool) -> tuple[float, float, Bar]:
     with ExampleMesh() as mesh, tempfile.TemporaryDirectory() as folder:
         loader().deliver(mesh.drops)
         began = time.monotonic()
-        subprocess.run([sys.executable, "-m", "bench.one_process", folder, str(mesh.drops)], cwd=ROOT, check=True)
+        subprocess.run(
+            [sys.executable, "-m", "bench.one_process", folder, str(mesh.drops)],
+            cwd=ROOT,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
         alone = time.monotonic() - began
         began = time.time()
         mesh.up()

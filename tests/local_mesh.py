@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -111,6 +111,19 @@ class LocalMesh:
             self.process.send_signal(signal.SIGTERM)
         return self.process.wait(seconds)
 
+    @contextlib.contextmanager
+    def ended(self) -> Iterator[None]:
+        """Ends the mesh after the block, whatever happened in it; where all went well, it must have ended cleanly."""
+        try:
+            yield
+        except BaseException:
+            if self.process:
+                self.kill_host()
+            raise
+        if self.process:
+            code = self.stop()
+            assert (code, self.leftovers()) == (0, []), self.said()
+
     def left(self) -> list[int]:
         """The processes it ever had that still live."""
         return [pid for pid in self.seen if lives(pid)]
@@ -150,11 +163,6 @@ class LocalMesh:
         assert found.state is not None
         ours = f'"host_pid": {self.host},' in (found.state / "mesh.json").read_text()
         return self.mesh() if ours else None
-
-
-def local_mesh(folder: Path, root: Path, state: Path | None = None) -> LocalMesh:
-    """A mesh in `folder` over the products below `root`, not yet started."""
-    return LocalMesh(folder, root, state or folder / "s")
 
 
 def deliver(folder: Path, name: str, content: bytes) -> Path:

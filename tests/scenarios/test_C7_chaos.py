@@ -10,7 +10,6 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -61,8 +60,8 @@ class Chaos:
         if kind == "job":
             with contextlib.suppress(AssertionError):
                 eventually(lambda: "job" in dict(self.local.processes()), 1.5, "a job runs")
-        running = self.local.processes()
-        chosen = [pair for pair in running if pair[0] == kind] or [pair for pair in running if pair[0] != HOST]
+        others = eventually(lambda: [pair for pair in self.local.processes() if pair[0] != HOST], what="it has begun")
+        chosen = [pair for pair in self.local.processes() if pair[0] == kind] or others
         name, pid = self.choices.choice(chosen)
         self.log.append(f"{name} {pid}")
         if pid == self.local.host:

@@ -10,6 +10,8 @@ import pytest
 from tests.demo import Commands, start_demo
 from tests.processes import resources
 
+SPARES = 7
+"""Each product may keep a warm child for a while after its last job."""
 READING = "origin = 'EWR' and time_hour = '2013-02-12T08:00Z'"
 WIND = "select wind_mean from punctuality.daily where origin = 'EWR' and day = '2013-02-12'"
 
@@ -36,6 +38,6 @@ def test_a_mesh_at_work_does_not_grow(short_folder: Path, soak_seconds: float) -
     finally:
         code = demo.served.stop()
     assert code == 0, demo.served.said()
-    assert after.processes == before.processes
+    assert after.processes <= before.processes + SPARES
     assert after.descriptors <= before.descriptors + 2 * before.processes
     assert after.megabytes <= before.megabytes * 1.25 + 30

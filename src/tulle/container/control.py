@@ -125,9 +125,9 @@ def _live(parts: Parts, output: Output) -> int:
 
 
 def _standing(parts: Parts, output: Output) -> pa.Table:
-    empty = pa.schema([]).empty_table()
     found = [stood.identities for stood in parts.log.standing() if stood.table == output.table]
-    return pa.concat_tables(found) if found else empty
+    nothing = pa.table({name: pa.array([], pa.null()) for name in shape_of(output).identity})
+    return pa.concat_tables(found) if found else nothing
 
 
 def _by_identity(output: Output, where: Mapping[str, Any] | str) -> Mapping[str, Any] | str:

@@ -1,4 +1,7 @@
-"""The record of every decision of one product, written before the answer: who, what, verdict and reasons."""
+"""The record of every decision of one product, written before the answer: who, what, verdict and reasons.
+
+A full disk must not silence the product at once: room for the next decisions is put by while there is some.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,10 @@ from typing import Any
 from tulle.errors import Unavailable
 from tulle.policy.decide import Request, Verdict
 from tulle.times import wall_clock
+from tulle.utility_plane import kernel
+
+PUT_BY = 256_000
+"""Bytes that are put by for decisions: about a thousand of them."""
 
 
 class Decisions:
@@ -54,9 +61,14 @@ class Decisions:
 
 
 def _append(file: Path, data: bytes) -> None:
+    """Adds a line, whole or not at all."""
     descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
+        before = os.fstat(descriptor)
+        if before.st_blocks * 512 - before.st_size < PUT_BY // 2:
+            kernel.put_by(descriptor, PUT_BY)
         if os.write(descriptor, data) != len(data):
+            os.ftruncate(descriptor, before.st_size)
             raise OSError("a decision was cut short")
     finally:
         os.close(descriptor)

@@ -66,7 +66,7 @@ class Ingest:
             arrival = self._drop.kept(batch["sha256"], batch)
             run = self._started("parked", arrival)
             try:
-                entry = self._publish(run, arrival, unparked=(batch["id"],))
+                entry = self._publish(run, arrival, (batch["id"],))
                 done.append({"file": arrival.name, "moment": str(entry.processing_time)})
             except CheckFailed as broken:
                 self._parts.runs.end(run, "failed", error=broken.as_document())
@@ -107,16 +107,21 @@ class Ingest:
         self._condition.running = f"taking in {arrival.name}"
         return self._parts.runs.start(trigger, {arrival.input: arrival.name})
 
-    def _publish(self, run: Run, arrival: Arrival, unparked: tuple[str, ...] = ()) -> Entry:
+    def _publish(self, run: Run, arrival: Arrival, parked: tuple[str, ...] = ()) -> Entry:
         lap = stopwatch()
         made = self._made(run, arrival)
         took = {"transform": lap()}
         writes = self._writes(made.outputs, whole=self._drop.port.delivery == "snapshot")
-        cursors = {} if unparked else {arrival.input: arrival.cursor()}
+        cursors = {} if parked else {arrival.input: arrival.cursor()}
+        unparked = parked or self._mended_by(arrival)
         story = Story("run", run=run.id, revision=self._parts.revision, cursors=cursors, unparked=unparked)
         entry = self._parts.log.commit(writes, story)
         self._told(run, entry, took | {"publish": lap()}, made.warnings)
         return entry
+
+    def _mended_by(self, arrival: Arrival) -> tuple[str, ...]:
+        """The parked batches that this file takes the place of: it came under the same name."""
+        return tuple(batch["id"] for batch in self._parts.log.parked() if batch["name"] == arrival.name)
 
     def _made(self, run: Run, arrival: Arrival) -> Any:
         log = self._parts.runs.log_file(run.id)

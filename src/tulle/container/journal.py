@@ -90,9 +90,14 @@ class Runs:
         return Run(f"{stamp}-{self._count:03d}", trigger, now, inputs=dict(inputs))
 
     def end(self, run: Run, state: str, **facts: Any) -> Run:
-        """Writes the run's file and returns the run as it ended."""
+        """Writes the run's file, whole, and returns the run as it ended. Without room, the ledger must do."""
         ended = replace(run, state=state, ended=wall_clock(), **facts)
-        self._file(run.id).write_text(json.dumps(ended.as_document(), indent=1), encoding="utf-8")
+        draft = self._folder / f".{run.id}.tmp"
+        try:
+            draft.write_text(json.dumps(ended.as_document(), indent=1), encoding="utf-8")
+            draft.replace(self._file(run.id))
+        except OSError:
+            draft.unlink(missing_ok=True)
         return ended
 
     def newest(self, most: int) -> Iterator[dict[str, Any]]:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from tulle.container.parts import Condition, Parts, shape_of
+from tulle.errors import TulleError
 from tulle.formats.questions import readable_columns
 from tulle.product.manifest import Expectation, Output
 from tulle.times import Moment
@@ -15,8 +16,14 @@ NAMED = 3
 
 
 def look_again(parts: Parts, condition: Condition) -> None:
-    """Brings the product's warnings up to what is published now."""
-    found = [warning for output in parts.manifest.outputs for warning in _of_output(parts, output)]
+    """Brings the product's warnings up to what is published now. Where they cannot be asked for, the known ones stay:
+    what has been published has been published.
+    """
+    try:
+        found = [warning for output in parts.manifest.outputs for warning in _of_output(parts, output)]
+    except TulleError as problem:
+        parts.journal.say("warnings not renewed", "error", **problem.as_document())
+        return
     condition.warnings = tuple(found)
 
 

@@ -19,6 +19,7 @@ from tulle.container.journal import Run
 from tulle.container.parts import Condition, Parts
 from tulle.container.standing import look_again
 from tulle.errors import NotThere, TulleError, Unavailable
+from tulle.storage.disk import room_needed
 from tulle.storage.shapes import Entry
 from tulle.times import Moment, parse_moment
 
@@ -123,7 +124,7 @@ class Worker(threading.Thread):
 
     def _work(self) -> float | None:
         try:
-            while not self._stopping and any(task.step() for task in self._tasks):
+            while not self._stopping and self._step():
                 self._tired = True
                 self._answer_requests()
             self._retry = FIRST_RETRY
@@ -135,6 +136,10 @@ class Worker(threading.Thread):
         except Exception as fault:  # noqa: BLE001 - the edge of the thread: whatever it is, the product goes on serving
             self._parts.journal.say("fault", "error", traceback=traceback.format_exc())
             return self._failed(Unavailable("E008", f"an internal error: {type(fault).__name__}"))
+
+    def _step(self) -> bool:
+        with room_needed(str(self._parts.place)):
+            return any(task.step() for task in self._tasks)
 
     def _settle(self) -> None:
         self._condition.running = None

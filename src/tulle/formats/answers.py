@@ -74,7 +74,8 @@ def arrow_chunks(rows: pa.Table, stamp: Stamp) -> Iterator[bytes]:
     with pa.ipc.new_stream(sink, schema) as writer:
         yield sink.taken()
         for batch in rows.to_batches(max_chunksize=65_536):
-            writer.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=schema))
+            columns = [_without_leftovers(column) for column in batch.columns]
+            writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
             yield sink.taken()
     yield sink.taken()
 
@@ -152,6 +153,22 @@ def read_json(data: bytes) -> tuple[list[dict[str, Any]], Stamp]:
 def broken_off(why: str) -> TulleError:
     """The error for an answer that did not come whole."""
     return Unavailable("E006", "the answer broke off", why=why, fix="ask again")
+
+
+def _without_leftovers(column: pa.Array) -> pa.Array:
+    """The column with nothing under its nulls. An engine leaves there what its memory held before: bytes of other rows,
+    which are nobody's business, and others at every read.
+    """
+    kind = column.type
+    if pa.types.is_struct(kind):
+        parts = [_without_leftovers(part) for part in column.flatten()]
+        return pa.StructArray.from_arrays(parts, fields=list(kind), mask=column.is_null())
+    if not column.null_count:
+        return column
+    if (not pa.types.is_primitive(kind) and not pa.types.is_decimal(kind)) or pa.types.is_interval(kind):
+        return column  # lists and texts have no place for a null
+    nothing = Decimal(0) if pa.types.is_decimal(kind) else False if pa.types.is_boolean(kind) else 0
+    return pc.if_else(column.is_valid(), column.fill_null(pa.scalar(nothing, kind)), pa.scalar(None, kind))
 
 
 class _Sink:

@@ -12,6 +12,7 @@ from pathlib import Path
 PR_SET_PDEATHSIG, PR_SET_NAME, PR_SET_SECCOMP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 15, 22, 36, 38
 
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
+_FALLOC_FL_KEEP_SIZE = 1
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -22,6 +23,14 @@ def prctl(option: int, value: int | bytes = 0, more: int = 0) -> None:
     if libc.prctl(option, first, ctypes.c_ulong(more), ctypes.c_ulong(0), ctypes.c_ulong(0)):
         error = ctypes.get_errno()
         raise OSError(error, os.strerror(error))
+
+
+def put_by(fd: int, size: int) -> bool:
+    """Keeps `size` bytes of the disk for what is appended to a file. False where there are none, or no way to."""
+    if not hasattr(libc, "fallocate"):
+        return False
+    end = ctypes.c_longlong(os.fstat(fd).st_size)
+    return not libc.fallocate(fd, _FALLOC_FL_KEEP_SIZE, end, ctypes.c_longlong(size))
 
 
 def die_with(parent: int) -> None:
