@@ -62,7 +62,8 @@ class LocalMesh:
                 stdout=out,
                 stderr=out,
             )
-        return eventually(self._found, 30, f"the host is up: {self.folder}/host.out")
+        eventually(self._found, 30, f"the host is up: {self.folder}/host.out")
+        return self.mesh()
 
     def mesh(self, patience: float = 30) -> Mesh:
         """The mesh as a new reader meets it."""
@@ -152,17 +153,16 @@ class LocalMesh:
         record = self._names.resolve(product) or {}
         return dict(record) if record.get("door") and lives(int(record["pid"])) else {}
 
-    def _found(self) -> Mesh | None:
+    def _found(self) -> bool:
         assert self.process is not None
         ended = self.process.poll()
         assert ended is None, f"the host ended with {ended}:\n{self.said()}"
         try:
             found = place_in(self.state)
         except NotThere:
-            return None
+            return False
         assert found.state is not None
-        ours = f'"host_pid": {self.host},' in (found.state / "mesh.json").read_text()
-        return self.mesh() if ours else None
+        return f'"host_pid": {self.host},' in (found.state / "mesh.json").read_text()
 
 
 def deliver(folder: Path, name: str, content: bytes) -> Path:

@@ -97,6 +97,11 @@ class Lab:
     def status(self) -> dict[str, Any]:
         return self.mesh.status(READINGS)
 
+    def degraded(self) -> dict[str, Any]:
+        """The status once it says so."""
+        eventually(lambda: self.status()["state"] == "Degraded", 20, "it says that something is parked")
+        return self.status()
+
     def follows(self) -> None:
         settled(self.mesh, DOUBLED, [READINGS])
 
@@ -179,7 +184,7 @@ BAD = [
 @pytest.mark.parametrize("bad", BAD, ids=lambda bad: bad.code)
 def test_a_bad_file_is_parked_whole_and_later_ones_go_on(lab, bad):
     lab.take(f"{bad.code}.csv", *bad.lines, header=bad.header)
-    status = eventually(lambda: s if (s := lab.status())["state"] == "Degraded" else None, 20, "it is said")
+    status = lab.degraded()
     (parked,) = lab.mesh.calls.document(PARKED)["parked"]
     assert (parked["name"], parked["error"]["code"]) == (f"{bad.code}.csv", bad.code)
     assert bad.says in str(parked["error"])
@@ -209,9 +214,8 @@ def test_what_is_parked_stays_so_until_it_is_mended(lab):
     tried = lab.mesh.run(READINGS, parked=True)
     assert tried["published"] == []
     assert [batch["file"] for batch in tried["still_parked"]] == ["stays.csv"]
-    again = lab.local.restart()
-    status = eventually(lambda: s if (s := again.status(READINGS))["state"] == "Degraded" else None, 20, "it is known")
-    assert "parked" in status["reason"]
+    lab.local.restart()
+    assert "parked" in lab.degraded()["reason"]
     assert lab.winds("roof") == [10.0, 11.0]
     lab.land("stays.csv", "stays,2013-01-01T00:00Z,30")
     eventually(lambda: lab.status()["parked"] == 0, 20, "the mended file took its place")

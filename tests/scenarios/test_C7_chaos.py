@@ -6,8 +6,9 @@ import contextlib
 import os
 import random
 import signal
+import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -60,15 +61,25 @@ class Chaos:
         if kind == "job":
             with contextlib.suppress(AssertionError):
                 eventually(lambda: "job" in dict(self.local.processes()), 1.5, "a job runs")
-        others = eventually(lambda: [pair for pair in self.local.processes() if pair[0] != HOST], what="it has begun")
-        chosen = [pair for pair in self.local.processes() if pair[0] == kind] or others
-        name, pid = self.choices.choice(chosen)
-        self.log.append(f"{name} {pid}")
+        killed = eventually(lambda: self._one_of(kind), what="a process was there to be killed")
+        assert killed
+        name, pid = killed
+        self.log.append(name)
         if pid == self.local.host:
             self.local.restart()
-        else:
-            with contextlib.suppress(ProcessLookupError):
+
+    def _one_of(self, kind: str) -> tuple[str, int] | None:
+        """A process that has been killed; the host has yet to be."""
+        running = self.local.processes()
+        chosen = [pair for pair in running if pair[0] == kind] or [pair for pair in running if pair[0] != HOST]
+        if not chosen:
+            return None
+        name, pid = self.choices.choice(chosen)
+        with contextlib.suppress(ProcessLookupError):
+            if name != HOST:
                 os.kill(pid, signal.SIGKILL)
+            return name, pid
+        return None
 
 
 def arrivals() -> list[Arrival]:
@@ -143,7 +154,7 @@ def undisturbed(flights_mesh: MakeMesh) -> dict[str, pa.Table]:
 
 
 @pytest.fixture
-def disturbed(flights_mesh: MakeMesh, kills: int, chaos_seed: int) -> Iterator[tuple[LocalMesh, Mesh]]:
+def disturbed(flights_mesh: MakeMesh, kills: int, chaos_seed: int) -> tuple[LocalMesh, Mesh]:
     """A mesh that went through the same year while its processes were killed, all of it delivered and settled."""
     local = flights_mesh()
     local.start()
@@ -158,13 +169,16 @@ def disturbed(flights_mesh: MakeMesh, kills: int, chaos_seed: int) -> Iterator[t
             land(local, deed)
         else:
             chaos.kill(deed)
+    assert len(chaos.log) == kills
+    assert set(KINDS[:kills]) - {"job"} <= set(chaos.log)
     mesh = local.mesh(patience=60)
     try:
         everything_through(mesh)
     except BaseException as lost:
         lost.add_note(f"killed, in this order: {chaos.log}\n{local.said()}\n{mesh.status()}")
         raise
-    yield local, mesh
+    sys.stdout.write(f"killed: {' '.join(chaos.log)}\n")
+    return local, mesh
 
 
 @pytest.mark.chaos

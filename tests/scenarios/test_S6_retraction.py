@@ -1,4 +1,4 @@
-"""One reading of 1,048 mph is taken back: the day's mean follows by itself, and whatever comes again does not undo it."""
+"""One reading of 1,048 mph is taken back: the day's mean follows by itself, and nothing that comes again undoes it."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ header.top .wrap { display: flex; flex-wrap: wrap; align-items: center; gap: .25
 header.top img { width: 1.75rem; height: 1.75rem; display: block; }
 .home { display: flex; gap: .6rem; align-items: center; font-weight: 650; text-decoration: none; color: var(--ink); }
 header.top nav { display: flex; gap: 1rem; margin-left: auto; flex-wrap: wrap; }
-main { padding-block: 2rem 4rem; }
+main.wrap { padding-block: 2rem 4rem; }
 h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .5rem; letter-spacing: -.01em; }
 h2 { font-size: 1.25rem; margin: 2.5rem 0 .6rem; }
 h3 { font-size: 1rem; margin: 1.4rem 0 .4rem; }
@@ -50,7 +50,7 @@ thead th { color: var(--quiet); font-weight: 600; white-space: nowrap; }
 tbody th { font-weight: 600; white-space: nowrap; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 td.time { white-space: nowrap; font-variant-numeric: tabular-nums; }
-.state { font-weight: 600; white-space: nowrap; }
+.state { font-weight: 600; } td .state { white-space: nowrap; }
 .state::before { content: "● "; }
 .state.good { color: var(--good); } .state.busy { color: var(--busy); }
 .state.poor { color: var(--poor); } .state.bad { color: var(--bad); }

@@ -126,7 +126,7 @@ def _product_row(known: Known) -> Html:
         el("th", _link(f"/{known.name}", known.name.partition("/")[2]), scope="row"),
         el("td", known.name.partition("/")[0]),
         el("td", _text(description.get("purpose"))),
-        el("td", _state(known.state), el("div", reason, class_="quiet") if reason else None),
+        el("td", _state(known.state), el("div", reason, class_="quiet") if reason else None, _failing(status)),
         el("td", _moment(status.get("published")), class_="time"),
         el("td", _text(description.get("team"))),
     )
@@ -139,6 +139,7 @@ def _facts(known: Known) -> Html:
     )
     facts = {
         "State": join(_state(known.state), " ", el("span", _text(status.get("reason")), class_="quiet")),
+        "Checks": join(*(el("div", _text(warning), class_="state poor") for warning in status.get("warnings", []))),
         "Last published": _moment(status.get("published")),
         "Team": _text(description.get("team")),
         "Owner": _text(description.get("owner")),
@@ -229,6 +230,12 @@ def _table(caption: str, heads: Iterable[str], rows: Iterable[Html]) -> Html:
 
 def _state(state: str) -> Html:
     return el("span", state, class_=f"state {_STATES.get(state, 'busy')}") if state else Html("")
+
+
+def _failing(status: Mapping[str, Any]) -> Html | None:
+    """How many expectations the rows served now do not meet."""
+    count = len(status.get("warnings", []))
+    return el("div", f"{count} check{'s' * (count > 1)} failing", class_="state poor") if count else None
 
 
 def _moment(text: Any) -> Html | None:
