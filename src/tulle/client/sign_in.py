@@ -55,12 +55,10 @@ class SignIn:
         return not self._given and self._issuer is not None
 
     def mint(self, subject: str = "", teams: Sequence[str] | None = None, seconds: int = LIFE) -> str:
-        """A new token, of the caller unless another subject is named."""
-        request = {
-            "op": "mint",
-            "sub": subject or self._subject,
-            "teams": list(self._teams if teams is None else teams),
-        }
+        """A new token, of the caller unless another subject is named: who is in no team unless `teams` says so."""
+        other = bool(subject) and subject != self._subject
+        own = () if other else self._teams
+        request = {"op": "mint", "sub": subject or self._subject, "teams": list(own if teams is None else teams)}
         return str(self._asked({**request, "ttl": seconds})["token"])
 
     def code(self) -> str:
