@@ -56,6 +56,13 @@ def test_a_new_month_still_flows_to_the_end(february, stopped_plane):
     assert sum(days["flights"].to_pylist()) == data.rows(data.flights(3, MARCH))
 
 
+def test_what_only_the_mesh_plane_knows_is_refused_rather_than_waited_for(february, stopped_plane):
+    mesh = february.mesh()
+    headers = {"Authorization": f"Bearer {mesh.token()}"}
+    answer = httpx.get(f"{mesh.front_door}/search", params={"q": "wind"}, headers=headers, timeout=20)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "E006")
+
+
 def test_its_index_comes_back_by_itself(february):
     mesh = february.mesh()
     index = february.state / "mesh_plane.json"

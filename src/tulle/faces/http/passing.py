@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from tulle.errors import TulleError, Unavailable, UsageError
+from tulle.formats.routes import RESERVED_DOMAINS
 
 # Hop-by-hop headers, and those that this hop decides itself.
 _HOP = frozenset({"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"})
@@ -22,6 +23,8 @@ _FROM_ELSEWHERE = frozenset({"x-forwarded-for", "x-forwarded-host", "x-forwarded
 _NOT_FORWARDED = _HOP | _ASKED_ANEW | _FROM_ELSEWHERE
 _NOT_RETURNED = _HOP | {"date", "server", "set-cookie"}
 CONNECTING = 2.0
+MESH_ANSWERS = 5.0
+"""The mesh plane answers from its index: one that takes longer hangs, and the reader is told."""
 LARGEST_BODY = 4_000_000
 
 
@@ -69,11 +72,15 @@ class Passed:
         url = httpx.URL(self._door).copy_with(raw_path=path + _query(request))
         headers = [(name, text) for name, text in request.headers.items() if name not in _NOT_FORWARDED]
         headers += [("authorization", f"Bearer {self._token}")] if self._token else []
-        message = self._connections.build_request(request.method, url, headers=headers, content=body or None)
+        read = MESH_ANSWERS if request.url.path.split("/")[1] in RESERVED_DOMAINS else None
+        patience = httpx.Timeout(None, connect=CONNECTING, read=read)
+        message = self._connections.build_request(
+            request.method, url, headers=headers, content=body or None, timeout=patience
+        )
         for attempt in range(2):
             try:
                 return await self._connections.send(message, stream=True)
-            except (httpx.ConnectError, httpx.ConnectTimeout):
+            except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ReadTimeout):
                 raise away(request.url.path) from None
             except httpx.TransportError:
                 # A kept connection that the door has closed meanwhile; reading again does no harm.
