@@ -209,6 +209,14 @@ def test_a_bad_file_is_parked_whole_and_later_ones_go_on(lab, bad):
     assert lab.winds(bad.code, DOUBLED) == [None if wind is None else 2 * wind for wind in bad.winds]
 
 
+def test_what_later_files_have_said_stands_when_a_parked_one_is_published_at_last(lab):
+    lab.take("old.csv", "old,2013-01-01T02:00Z,20", "old,2013-01-01T03:00Z,7000")
+    lab.degraded()
+    lab.take("newer.csv", "old,2013-01-01T02:00Z,30")
+    another_rule("rule: wind <", "rule: wind < 100 *")(lab, "old")
+    assert lab.winds("old") == [30.0, 7000.0]
+
+
 def test_what_is_parked_stays_so_until_it_is_mended(lab):
     lab.take("stays.csv", "stays,2013-01-01T00:00Z,strong")
     tried = lab.mesh.run(READINGS, parked=True)

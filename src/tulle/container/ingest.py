@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -60,13 +61,16 @@ class Ingest:
         return self._again_published(arrivals, whole=whole)
 
     def replay_parked(self) -> dict[str, Any]:
-        """Tries every parked file again; each that passes now is published and no longer parked."""
+        """Tries every parked file again; each that passes now is published and no longer parked.
+
+        What later files have said of the same facts stands: a parked file is old news when it comes at last.
+        """
         done, still = [], []
         for batch in self._parts.log.parked():
             arrival = self._drop.kept(batch["sha256"], batch)
             run = self._started("parked", arrival)
             try:
-                entry = self._publish(run, arrival, (batch["id"],))
+                entry = self._publish(run, arrival, batch["id"])
                 done.append({"file": arrival.name, "moment": str(entry.processing_time)})
             except CheckFailed as broken:
                 self._parts.runs.end(run, "failed", error=broken.as_document())
@@ -107,13 +111,14 @@ class Ingest:
         self._condition.running = f"taking in {arrival.name}"
         return self._parts.runs.start(trigger, {arrival.input: arrival.name})
 
-    def _publish(self, run: Run, arrival: Arrival, parked: tuple[str, ...] = ()) -> Entry:
+    def _publish(self, run: Run, arrival: Arrival, parked: str = "") -> Entry:
         lap = stopwatch()
         made = self._made(run, arrival)
         took = {"transform": lap()}
         writes = self._writes(made.outputs, whole=self._drop.port.delivery == "snapshot")
+        writes = self._still_news(writes, parked) if parked else writes
         cursors = {} if parked else {arrival.input: arrival.cursor()}
-        unparked = parked or self._mended_by(arrival)
+        unparked = (parked,) if parked else self._mended_by(arrival)
         story = Story("run", run=run.id, revision=self._parts.revision, cursors=cursors, unparked=unparked)
         entry = self._parts.log.commit(writes, story)
         self._told(run, entry, took | {"publish": lap()}, made.warnings)
@@ -132,6 +137,23 @@ class Ingest:
     def _writes(self, outputs: Mapping[str, Any], *, whole: bool) -> dict[str, Write]:
         scope = EVERYTHING if whole else ()
         return {table: Write(made.rows, scope=scope, kept=made.kept) for table, made in outputs.items()}
+
+    def _still_news(self, writes: dict[str, Write], parked: str) -> dict[str, Write]:
+        """What a parked batch has to say that nothing published since has said otherwise."""
+        entries = self._parts.log.entries()
+        since = next(e.processing_time for e in entries if any(b["id"] == parked for b in e.story.parked))
+        if self._drop.port.delivery == "snapshot" and self._taken_after(since):
+            return {}
+        return {table: self._without_later(table, write, since) for table, write in writes.items()}
+
+    def _without_later(self, table: str, write: Write, since: Moment) -> Write:
+        log = self._parts.log
+        identity = list(log.shapes[table].identity)
+        later = log.changes(table, since, log.published()).select(identity)
+        if not later.num_rows:
+            return write
+        names = write.puts.column_names
+        return replace(write, puts=write.puts.join(later, identity, join_type="left anti").select(names))
 
     def _told(self, run: Run, entry: Entry, took: Mapping[str, int], warnings: Iterable[str]) -> None:
         self._bell.ring()
